@@ -1,0 +1,1 @@
+"""What can be done: one use case a file. Opens the unit of work, asks the domain, saves, tells."""

@@ -1,0 +1,13 @@
+"""Time comes in through a port, so that a test can hold it still."""
+
+from abc import abstractmethod
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What time it is."""
+
+    @abstractmethod
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""

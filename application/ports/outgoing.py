@@ -1,0 +1,52 @@
+"""One HTTP request to an address that a user typed: guarded, bounded, never redirected."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Protocol
+
+import attrs
+
+from domain.refusals import Refusal
+
+
+class AddressRefused(Refusal):
+    """The URL is malformed, or leads to a private, loopback, link-local or metadata address that is not allowed."""
+
+
+class Unreachable(Exception):
+    """No complete answer came: name not found, connection refused, TLS failure, time-out. The text says which."""
+
+    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.timed_out = timed_out
+
+
+@attrs.frozen
+class Reply:
+    """An HTTP answer: status, headers (lower-case names), at most the first 16 KiB of its body, time taken."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    duration: timedelta
+
+
+class Outgoing(Protocol):
+    """Sends requests to addresses that a user typed."""
+
+    @abstractmethod
+    async def check(self, url: str, *, field: str = "url") -> None:
+        """Raise AddressRefused, naming `field`, unless the URL is http(s) and every address of its host may be reached."""
+
+    @abstractmethod
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, timeout: timedelta
+    ) -> Reply:
+        """Send once; the address that is dialled is the address that was checked; redirects are answers.
+
+        Raises:
+            AddressRefused: nothing was sent.
+            Unreachable: something may have been sent.
+        """

@@ -1,0 +1,42 @@
+"""Ids: a prefix that says what the thing is, then 26 characters that sort by the time they were made (`inv_01K9…`).
+
+The 26 characters are a ULID: 48 bits of Unix milliseconds and 80 random bits in Crockford's base 32 (github.com/ulid/spec).
+"""
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+PREFIXES = {
+    "organisation": "org",
+    "user": "usr",
+    "session": "ses",
+    "key": "key",
+    "event": "evt",
+    "delivery": "dlv",
+    "attempt": "att",
+    "endpoint": "wh",
+    "notification": "ntf",
+    "connection": "con",
+    "invoice": "inv",
+    "line": "lin",
+    "payment": "pay",
+    "refund": "ref",
+    "link": "lnk",
+    "checkout": "chk",
+    "inbox": "inb",
+    "audit": "aud",
+    "call": "call",
+}
+"""The prefix for each kind of thing; work records use the name of their kind (`client_…`)."""
+
+
+def make_id(kind: str, at_ms: int, randomness: bytes) -> str:
+    """Build an id.
+
+    Args:
+        kind: a key of PREFIXES, or any other word, which is then its own prefix.
+        at_ms: Unix time in milliseconds.
+        randomness: ten random bytes.
+    """
+    number = (at_ms & ((1 << 48) - 1)) << 80 | int.from_bytes(randomness[:10], "big")
+    text = "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return f"{PREFIXES.get(kind, kind)}_{text}"

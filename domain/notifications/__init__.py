@@ -1,0 +1,1 @@
+"""Telling: neutral messages, webhook endpoints, deliveries and their attempts, the retry schedule, signatures."""

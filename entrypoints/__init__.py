@@ -1,0 +1,1 @@
+"""Who asks: HTTP, the console, the scheduler, the worker, the command line."""
