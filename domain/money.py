@@ -40,11 +40,15 @@ class CurrencyMismatch(Refusal):
     """Two amounts of different currencies were to be added or compared."""
 
 
+def _normal(code: str) -> str:
+    return str(code).strip().upper()
+
+
 @attrs.frozen(order=True)
 class Currency:
     """An ISO 4217 currency. `Currency("usd")` is `Currency("USD")`; raises UnknownCurrency."""
 
-    code: str = attrs.field(converter=lambda code: str(code).strip().upper())
+    code: str = attrs.field(converter=_normal)
 
     def __attrs_post_init__(self) -> None:
         if _exponent(self.code) is None:

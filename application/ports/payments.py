@@ -228,6 +228,10 @@ class PaymentProvider(Protocol):
         """Create the payer (carrying our reference in its metadata)."""
 
     @abstractmethod
+    async def register_webhook(self, access: Mapping[str, str], url: str, *, key: str) -> tuple[str, str]:
+        """Ask the provider to send its webhooks to `url`. Returns (its reference, the signing secret)."""
+
+    @abstractmethod
     def read_webhook(
         self, secrets: tuple[str, ...], headers: Mapping[str, str], body: bytes, now: datetime
     ) -> ProviderEvent:
