@@ -41,7 +41,7 @@ class Event:
 
     @property
     def body(self) -> dict[str, Any]:
-        """What is signed and sent: `type`, `timestamp` (RFC 3339) and `data`, as Standard Webhooks recommends, and our id."""
+        """What is signed and sent: `type`, `timestamp` and `data` as Standard Webhooks recommends, and our id."""
         return {
             "id": self.id,
             "type": self.type,

@@ -1,6 +1,6 @@
 """Ids: a prefix that says what the thing is, then 26 characters that sort by the time they were made (`inv_01K9…`).
 
-The 26 characters are a ULID: 48 bits of Unix milliseconds and 80 random bits in Crockford's base 32 (github.com/ulid/spec).
+The 26 characters are a ULID (github.com/ulid/spec): 48 bits of Unix milliseconds, 80 random bits, Crockford's base 32.
 """
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

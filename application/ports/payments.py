@@ -31,7 +31,8 @@ class RetryLater(Exception):
 class ProviderRefused(Exception):
     """The provider understood and said no: a declined card, an amount over its maximum, an unknown object.
 
-    code: the provider's own word for it (`amount_too_large`, `resource_missing`). field: its name for the field, if any.
+    code: the provider's own word for it (`amount_too_large`). field: its name for the field, if any.
+    missing: the object does not exist there.
     """
 
     def __init__(self, reason: str, *, code: str = "", field: str | None = None, missing: bool = False) -> None:

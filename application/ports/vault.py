@@ -13,7 +13,7 @@ class Vault(Protocol):
 
     @abstractmethod
     def seal(self, secret: str, *, about: str) -> str:
-        """Seal; `about` (organisation and record, such as `org_…/con_…`) must be given again to open. Never deterministic."""
+        """Seal; `about` (such as `org_…/con_…`) must be given again to open. Never the same twice."""
 
     @abstractmethod
     def open(self, sealed: str, *, about: str) -> str:

@@ -37,7 +37,7 @@ class AuthKind(Enum):
 class Field:
     """One thing a person types to connect.
 
-    secret: sealed, never shown again. url: an http(s) address, checked by the guard. prefixes: one of these must begin it.
+    secret: sealed, never shown again. url: an http(s) address, checked by the guard. prefixes: it begins with one.
     """
 
     name: str

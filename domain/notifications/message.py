@@ -35,7 +35,7 @@ class Action:
 class Message:
     """What is to be said. Plain text throughout: a channel escapes it in its own way.
 
-    title: one line. text: a sentence or several paragraphs parted by a blank line. source: who speaks (the organisation).
+    title: one line. text: a sentence, or paragraphs parted by a blank line. source: who speaks (the organisation).
     """
 
     title: str
