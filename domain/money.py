@@ -4,7 +4,8 @@ What does not fit the currency is refused, never rounded: 10.005 USD or 1.5 JPY 
 A provider that counts otherwise (Stripe's UGX, PayPal's HUF) converts in its own `mapping.py`.
 """
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 import attrs
 
@@ -12,6 +13,9 @@ from domain.refusals import Refusal
 
 MAX_MINOR_UNITS = 999_999_999_999_999
 """The largest amount kept: it fits a 64-bit column and a JSON number that JavaScript reads exactly."""
+
+_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,20})?")
+"""Plain digits: no exponents, separators or digits of other scripts, so that nothing is guessed."""
 
 _NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
 _THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
@@ -91,17 +95,18 @@ class Money:
     def of(cls, decimal: str | int | Decimal, currency: Currency | str, *, field: str = "amount") -> "Money":
         """Read a decimal in major units ("12.50" USD). Raises DoesNotFit naming `field`, or UnknownCurrency."""
         currency = currency if isinstance(currency, Currency) else Currency(currency)
-        try:
-            value = Decimal(str(decimal))
-        except InvalidOperation as error:
-            raise DoesNotFit(f"'{decimal}' is not a decimal number.", field=field) from error
-        if not value.is_finite() or abs(value) > MAX_MINOR_UNITS:
-            raise DoesNotFit(f"'{decimal}' is more than can be kept.", field=field)
-        minor = value.scaleb(currency.exponent)
-        if minor != minor.to_integral_value():
-            places = "no decimals" if currency.exponent == 0 else f"{currency.exponent} decimals"
-            raise DoesNotFit(f"'{decimal}' does not fit {currency.code}, which has {places}.", field=field)
-        return cls(int(minor), currency)
+        text = str(decimal).strip()
+        if not _DECIMAL.fullmatch(text):
+            raise DoesNotFit(f"'{text[:60]}' is not a decimal number such as 12.50.", field=field)
+        whole, _, places = text.partition(".")
+        places = places.rstrip("0")
+        if len(places) > currency.exponent:
+            kept = "no decimals" if currency.exponent == 0 else f"{currency.exponent} decimals"
+            raise DoesNotFit(f"'{text}' does not fit {currency.code}, which has {kept}.", field=field)
+        minor = int(whole + places.ljust(currency.exponent, "0"))
+        if abs(minor) > MAX_MINOR_UNITS:
+            raise DoesNotFit(f"'{text}' is more than can be kept.", field=field)
+        return cls(minor, currency)
 
     @classmethod
     def zero(cls, currency: Currency) -> "Money":

@@ -1,0 +1,1 @@
+"""Storage: SQLAlchemy Core tables, explicit rows, one unit of work (ADR 0004)."""

@@ -1,0 +1,1 @@
+"""Invoices, payment links, payments and refunds."""

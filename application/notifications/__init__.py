@@ -1,0 +1,1 @@
+"""Telling: publishing events, delivering them, sending them again."""

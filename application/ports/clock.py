@@ -2,9 +2,10 @@
 
 from abc import abstractmethod
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Clock(Protocol):
     """What time it is."""
 

@@ -1,9 +1,10 @@
 """Ids and randomness come in through a port, so that a test can foretell them."""
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Ids(Protocol):
     """Makes identifiers and secrets."""
 

@@ -3,13 +3,14 @@
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Held(Exception):
     """Someone else holds the lease."""
 
 
+@runtime_checkable
 class Leases(Protocol):
     """Named leases."""
 

@@ -38,7 +38,7 @@ class Outgoing(Protocol):
 
     @abstractmethod
     async def check(self, url: str, *, field: str = "url") -> None:
-        """Raise AddressRefused, naming `field`, unless the URL is http(s) and its host's addresses may all be reached."""
+        """Raise AddressRefused, naming `field`, unless the URL is http(s) and its host may be reached."""
 
     @abstractmethod
     async def send(

@@ -238,3 +238,7 @@ class PaymentProvider(Protocol):
     ) -> ProviderEvent:
         """Verify the raw body against any of the secrets and read it. Pure. Raises BadSignature, or ValueError for a
         verified body that is not an event."""
+
+    @abstractmethod
+    def parse_webhook(self, body: bytes) -> ProviderEvent:
+        """Read a body that was verified when it came. Pure. Raises ValueError when it is not an event."""

@@ -84,7 +84,7 @@ class Provider:
             if field.prefixes and not value.startswith(field.prefixes):
                 faults.append(Fault(field.name, f"{field.label} begins with {' or '.join(field.prefixes)}."))
                 continue
-            if field.url and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            if field.url and not _is_http(value):
                 faults.append(Fault(field.name, f"{field.label} is an http(s) address."))
                 continue
             (secrets if field.secret else settings)[field.name] = value
@@ -98,3 +98,11 @@ class Provider:
             return True
         field, prefix = self.live_marker
         return secrets.get(field, "").startswith(prefix)
+
+
+def _is_http(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The HTTP API: Litestar controllers that translate between the wire and the use cases, and nothing more."""

@@ -1,0 +1,247 @@
+"""The collections of a unit of work: every statement carries the organisation, so that none can forget it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, Generic, TypeVar, cast, final
+
+from sqlalchemy import ColumnElement, Table, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.persistence import tables
+from adapters.persistence.database import Database
+from adapters.persistence.rows import Mapper, attempt_from_row, attempt_to_row
+from application.ports.store import (
+    AlreadyThere,
+    Answer,
+    Answers,
+    Attempts,
+    Collection,
+    Counters,
+    Deliveries,
+    Page,
+    Slice,
+    StaleWrite,
+)
+from domain.notifications.attempts import Attempt
+from domain.notifications.deliveries import Delivery, DeliveryState
+from domain.refusals import NotFound
+
+T = TypeVar("T")
+
+
+class SqlCollection(Collection[T], Generic[T]):
+    """Things of one kind, of one organisation, in one table."""
+
+    def __init__(
+        self, database: Database, connection: AsyncConnection, organisation_id: str, mapper: Mapper[T], name: str
+    ) -> None:
+        self._database = database
+        self._connection = connection
+        self._organisation_id = organisation_id
+        self._mapper = mapper
+        self._name = name
+        self.added = False
+        """Whether something was added in this unit of work."""
+        table = mapper.table
+        # An organisation's own row is owned by itself.
+        owner = table.c.get("organisation_id")
+        self._mine: ColumnElement[bool] = (table.c.id if owner is None else owner) == organisation_id
+
+    @property
+    def _table(self) -> Table:
+        return self._mapper.table
+
+    async def find(self, id: str) -> T | None:
+        row = (
+            (await self._connection.execute(select(self._table).where(self._mine, self._table.c.id == id)))
+            .mappings()
+            .first()
+        )
+        return None if row is None else self._mapper.from_row(cast("Mapping[str, Any]", row))
+
+    async def get(self, id: str) -> T:
+        thing = await self.find(id)
+        if thing is None:
+            raise NotFound(self._name, id)
+        return thing
+
+    async def add(self, thing: T) -> None:
+        row = self._mapper.to_row(thing)
+        self._check_owner(row)
+        statement = self._database.insert(self._table).values(row).on_conflict_do_nothing()
+        if (await self._connection.execute(statement)).rowcount != 1:
+            raise AlreadyThere(f"There already is such a {self._name}.")
+        self.added = True
+
+    async def save(self, thing: T) -> T:
+        row = self._mapper.to_row(thing)
+        self._check_owner(row)
+        where = [self._mine, self._table.c.id == row.pop("id")]
+        if "version" in row:
+            where.append(self._table.c.version == row["version"])
+            row["version"] += 1
+        result = await self._connection.execute(update(self._table).where(*where).values(row))
+        if result.rowcount != 1:
+            raise StaleWrite(f"The {self._name} was changed by someone else meanwhile.")
+        if "version" not in row:
+            return thing
+        return self._mapper.kind(**{**_shallow(thing), "version": row["version"]})
+
+    async def remove(self, id: str) -> None:
+        await self._connection.execute(delete(self._table).where(self._mine, self._table.c.id == id))
+
+    async def page(self, slice: Slice = Slice(), /, **equal: object) -> Page[T]:  # noqa: B008  # a frozen value
+        id_ = self._table.c.id
+        query = select(self._table).where(self._mine, *self._filters(equal)).limit(slice.limit + 1)
+        if slice.after is not None:
+            query = query.where(id_ < slice.after if slice.newest_first else id_ > slice.after)
+        query = query.order_by(id_.desc() if slice.newest_first else id_.asc())
+        rows = (await self._connection.execute(query)).mappings().all()
+        items = tuple(self._mapper.from_row(cast("Mapping[str, Any]", row)) for row in rows[: slice.limit])
+        return Page(items, rows[slice.limit - 1]["id"] if len(rows) > slice.limit else None)
+
+    async def all(self, **equal: object) -> tuple[T, ...]:
+        query = select(self._table).where(self._mine, *self._filters(equal)).order_by(self._table.c.id)
+        rows = (await self._connection.execute(query)).mappings().all()
+        return tuple(self._mapper.from_row(cast("Mapping[str, Any]", row)) for row in rows)
+
+    def _filters(self, equal: Mapping[str, object]) -> list[ColumnElement[bool]]:
+        filters: list[ColumnElement[bool]] = []
+        for name, value in equal.items():
+            column = self._table.c[name]
+            if isinstance(value, tuple | frozenset | set):
+                filters.append(column.in_([_plain(v) for v in value]))
+            else:
+                filters.append(column.is_(None) if value is None else column == _plain(value))
+        return filters
+
+    def _check_owner(self, row: Mapping[str, Any]) -> None:
+        owner = row.get("organisation_id", row.get("id"))
+        assert owner == self._organisation_id, "a unit of work writes only its own organisation's things"
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _shallow(thing: Any) -> dict[str, Any]:
+    return {field.name: getattr(thing, field.name) for field in thing.__attrs_attrs__}
+
+
+@final
+class SqlDeliveries(SqlCollection[Delivery], Deliveries):
+    """Deliveries, with what is asked of many at once."""
+
+    async def add_all(self, deliveries: Sequence[Delivery]) -> None:
+        rows = [self._mapper.to_row(delivery) for delivery in deliveries]
+        for row in rows:
+            self._check_owner(row)
+        if rows:
+            await self._connection.execute(self._table.insert(), rows)
+            self.added = True
+
+    async def cancel_pending(self, destination_id: str, reason: str, now: datetime) -> int:
+        result = await self._connection.execute(
+            update(self._table)
+            .where(
+                self._mine,
+                self._table.c.destination_id == destination_id,
+                self._table.c.state == DeliveryState.PENDING.value,
+            )
+            # A worker that holds one of them must not record over this.
+            .values(
+                state=DeliveryState.CANCELLED.value,
+                last_error=reason,
+                finished_at=now,
+                generation=self._table.c.generation + 1,
+            )
+        )
+        return result.rowcount
+
+    async def counts(self, destination_id: str | None = None) -> Mapping[str, int]:
+        query = select(self._table.c.state, func.count()).where(self._mine).group_by(self._table.c.state)
+        if destination_id is not None:
+            query = query.where(self._table.c.destination_id == destination_id)
+        found: dict[str, int] = dict((await self._connection.execute(query)).tuples().all())
+        return {state.value: found.get(state.value, 0) for state in DeliveryState}
+
+
+@final
+class SqlAttempts(Attempts):
+    """Attempts of deliveries; the engine writes most of them (store.py)."""
+
+    def __init__(self, connection: AsyncConnection, organisation_id: str) -> None:
+        self._connection = connection
+        self._organisation_id = organisation_id
+
+    async def add(self, attempt: Attempt) -> None:
+        assert attempt.organisation_id == self._organisation_id
+        await self._connection.execute(tables.attempts.insert().values(attempt_to_row(attempt)))
+
+    async def of(self, delivery_id: str) -> tuple[Attempt, ...]:
+        table = tables.attempts
+        query = (
+            select(table)
+            .where(table.c.organisation_id == self._organisation_id, table.c.delivery_id == delivery_id)
+            .order_by(table.c.number, table.c.id)
+        )
+        rows = (await self._connection.execute(query)).mappings().all()
+        return tuple(attempt_from_row(cast("Mapping[str, Any]", row)) for row in rows)
+
+
+@final
+class SqlAnswers(Answers):
+    """Answers by Idempotency-Key."""
+
+    def __init__(self, database: Database, connection: AsyncConnection, organisation_id: str) -> None:
+        self._database = database
+        self._connection = connection
+        self._organisation_id = organisation_id
+
+    async def find(self, key: str) -> Answer | None:
+        table = tables.answers
+        query = select(table).where(table.c.organisation_id == self._organisation_id, table.c.key == key)
+        row = (await self._connection.execute(query)).mappings().first()
+        if row is None:
+            return None
+        return Answer(row["key"], row["request_hash"], row["status"], row["body"], row["headers"], row["created_at"])
+
+    async def add(self, answer: Answer) -> None:
+        statement = self._database.insert(tables.answers).values(
+            organisation_id=self._organisation_id,
+            key=answer.key,
+            request_hash=answer.request_hash,
+            status=answer.status,
+            body=answer.body,
+            headers=dict(answer.headers),
+            created_at=answer.created_at,
+        )
+        if (await self._connection.execute(statement.on_conflict_do_nothing())).rowcount != 1:
+            raise AlreadyThere("This Idempotency-Key was answered already.")
+
+    async def replace(self, answer: Answer) -> None:
+        table = tables.answers
+        await self._connection.execute(
+            update(table)
+            .where(table.c.organisation_id == self._organisation_id, table.c.key == answer.key)
+            .values(status=answer.status, body=answer.body, headers=dict(answer.headers))
+        )
+
+
+@final
+class SqlCounters(Counters):
+    """Numbers without gaps: a counter's row is locked until the commit."""
+
+    def __init__(self, database: Database, connection: AsyncConnection, organisation_id: str) -> None:
+        self._database = database
+        self._connection = connection
+        self._organisation_id = organisation_id
+
+    async def next(self, name: str) -> int:
+        table = tables.counters
+        statement = self._database.insert(table).values(organisation_id=self._organisation_id, name=name, value=1)
+        statement = statement.on_conflict_do_update(
+            index_elements=["organisation_id", "name"], set_={"value": table.c.value + 1}
+        ).returning(table.c.value)
+        return int((await self._connection.execute(statement)).scalar_one())

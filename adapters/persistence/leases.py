@@ -1,0 +1,58 @@
+"""Named leases as rows: one holder at a time over all processes that share the database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import final
+
+from sqlalchemy import delete
+
+from adapters.persistence import tables
+from adapters.persistence.database import Database
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.leases import Held, Leases
+
+_POLL = timedelta(milliseconds=20)
+
+
+@final
+class SqlLeases(Leases):
+    """A lease is taken by writing its row, or by writing over one whose time is up."""
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+
+    @asynccontextmanager
+    async def hold(self, name: str, *, for_: timedelta, wait: timedelta = timedelta()) -> AsyncIterator[None]:
+        holder = self._ids.token()
+        deadline = self._clock.now() + wait
+        while not await self._take(name, holder, for_):
+            if self._clock.now() >= deadline:
+                raise Held(f"'{name}' is being worked on by someone else.")
+            await asyncio.sleep(_POLL.total_seconds())
+        try:
+            yield
+        finally:
+            await self._release(name, holder)
+
+    async def _take(self, name: str, holder: str, for_: timedelta) -> bool:
+        table = tables.leases
+        now = self._clock.now()
+        statement = self._database.insert(table).values(name=name, holder=holder, until=now + for_)
+        statement = statement.on_conflict_do_update(
+            index_elements=["name"], set_={"holder": holder, "until": now + for_}, where=table.c.until <= now
+        )
+        async with self._database.writing() as connection:
+            taken = (await connection.execute(statement)).rowcount == 1
+            await connection.commit()
+        return taken
+
+    async def _release(self, name: str, holder: str) -> None:
+        table = tables.leases
+        async with self._database.writing() as connection:
+            await connection.execute(delete(table).where(table.c.name == name, table.c.holder == holder))
+            await connection.commit()

@@ -1,0 +1,64 @@
+"""Bring the database to the present shape."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+
+from adapters.persistence.database import Database
+
+_HERE = Path(__file__).parent / "migrations"
+_ADVISORY_LOCK = 0x70617463
+
+
+class DatabaseIsNewer(Exception):
+    """The database was migrated by a newer version of the hub."""
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, without a file."""
+    made = Config()
+    made.set_main_option("script_location", str(_HERE))
+    made.set_main_option("path_separator", "os")
+    if connection is not None:
+        made.attributes["connection"] = connection
+    return made
+
+
+async def migrate(database: Database, revision: str = "head") -> tuple[str | None, str | None]:
+    """Apply what is missing, one process at a time. Returns the revision before and after.
+
+    Raises DatabaseIsNewer.
+    """
+    async with database.writing() as connection:
+        if not database.is_sqlite:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        result = await connection.run_sync(_upgrade, revision)
+        await connection.commit()
+    return result
+
+
+async def pending(database: Database) -> bool:
+    """Whether `migrate` would change anything."""
+    async with database.reading() as connection:
+        return await connection.run_sync(_present) != ScriptDirectory.from_config(config()).get_current_head()
+
+
+def _upgrade(connection: Connection, revision: str) -> tuple[str | None, str | None]:
+    before = _present(connection)
+    scripts = ScriptDirectory.from_config(config())
+    if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+        raise DatabaseIsNewer(
+            f"The database is at revision {before}, which this version of the hub does not know: it was used by a newer one."
+        )
+    if before != scripts.get_current_head() or revision != "head":
+        (command.upgrade if revision == "head" else command.downgrade)(config(connection), revision)
+    return before, _present(connection)
+
+
+def _present(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()

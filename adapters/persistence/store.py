@@ -1,0 +1,309 @@
+"""The store over SQL: units of work for the use cases, and the few questions that cross organisations."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast, final
+
+from sqlalchemy import Table, and_, delete, func, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.persistence import tables
+from adapters.persistence.collections import SqlAnswers, SqlAttempts, SqlCollection, SqlCounters, SqlDeliveries
+from adapters.persistence.database import Database
+from adapters.persistence.rows import Mapper, attempt_to_row
+from application.ports.clock import Clock
+from application.ports.store import AlreadyThere, Claimed, Store, Tried, Work
+from application.ports.work_queue import Topic, WorkQueue
+from domain.audit import AuditEntry
+from domain.billing.invoices import Invoice
+from domain.billing.links import Checkout, PaymentLink
+from domain.billing.payments import Payment, Refund
+from domain.connections.connection import Connection
+from domain.events import Event
+from domain.inbox import InboxState, Received
+from domain.notifications.configurations import Notification
+from domain.notifications.deliveries import Delivery, DeliveryState
+from domain.notifications.endpoints import Endpoint
+from domain.organisations import ApiKey, Organisation, Session, User
+from domain.work.records import Record
+
+_ORGANISATIONS = Mapper(Organisation, tables.organisations)
+_USERS = Mapper(User, tables.users)
+_SESSIONS = Mapper(Session, tables.sessions)
+_KEYS = Mapper(ApiKey, tables.api_keys)
+_EVENTS = Mapper(Event, tables.events)
+_DELIVERIES = Mapper(Delivery, tables.deliveries)
+_CONNECTIONS = Mapper(Connection, tables.connections)
+_INBOX = Mapper(Received, tables.inbox)
+_LINKS = Mapper(PaymentLink, tables.links)
+_ENDPOINTS = Mapper(Endpoint, tables.endpoints)
+_NOTIFICATIONS = Mapper(Notification, tables.notifications)
+_RECORDS = Mapper(Record, tables.records)
+_INVOICES = Mapper(Invoice, tables.invoices)
+_PAYMENTS = Mapper(Payment, tables.payments)
+_REFUNDS = Mapper(Refund, tables.refunds)
+_CHECKOUTS = Mapper(Checkout, tables.checkouts)
+_AUDIT = Mapper(AuditEntry, tables.audit)
+
+T = TypeVar("T")
+
+SHARE = 8
+"""How many deliveries to one destination a worker takes at a time: one slow receiver must not hold up the others."""
+
+
+@final
+class SqlWork(Work):
+    """One unit of work in one organisation, on one database transaction."""
+
+    def __init__(self, database: Database, connection: AsyncConnection, organisation_id: str, queue: WorkQueue) -> None:
+        self.organisation_id = organisation_id
+        self._connection = connection
+        self._queue = queue
+
+        def collection(mapper: Mapper[Any], name: str) -> Any:
+            return SqlCollection(database, connection, organisation_id, mapper, name)
+
+        self.organisation = collection(_ORGANISATIONS, "organisation")
+        self.users = collection(_USERS, "user")
+        self.keys = collection(_KEYS, "API key")
+        self.events = collection(_EVENTS, "event")
+        self.answers = SqlAnswers(database, connection, organisation_id)
+        self.counters = SqlCounters(database, connection, organisation_id)
+        self.endpoints = collection(_ENDPOINTS, "webhook endpoint")
+        self.notifications = collection(_NOTIFICATIONS, "notification configuration")
+        self.deliveries = SqlDeliveries(database, connection, organisation_id, _DELIVERIES, "delivery")
+        self.attempts = SqlAttempts(connection, organisation_id)
+        self.connections = collection(_CONNECTIONS, "connection")
+        self.inbox: SqlCollection[Received] = collection(_INBOX, "received webhook")
+        self.records = collection(_RECORDS, "record")
+        self.invoices = collection(_INVOICES, "invoice")
+        self.payments = collection(_PAYMENTS, "payment")
+        self.refunds = collection(_REFUNDS, "refund")
+        self.links = collection(_LINKS, "payment link")
+        self.checkouts = collection(_CHECKOUTS, "checkout")
+        self.audit = collection(_AUDIT, "audit entry")
+
+    async def commit(self) -> None:
+        await self._connection.commit()
+        # What waits in the database is announced here, so that no use case can forget to.
+        if self.deliveries.added:
+            await self._queue.announce(Topic.DELIVERIES)
+        if self.inbox.added:
+            await self._queue.announce(Topic.INBOX)
+
+
+@final
+class SqlStore(Store):
+    """Everything that is kept, in SQLite or PostgreSQL."""
+
+    def __init__(self, database: Database, clock: Clock, queue: WorkQueue) -> None:
+        self._database = database
+        self._clock = clock
+        self._queue = queue
+
+    @asynccontextmanager
+    async def of(self, organisation_id: str) -> AsyncIterator[Work]:
+        async with self._database.writing() as connection:
+            yield SqlWork(self._database, connection, organisation_id, self._queue)
+
+    @asynccontextmanager
+    async def reading(self, organisation_id: str) -> AsyncIterator[Work]:
+        async with self._database.reading() as connection:
+            yield SqlWork(self._database, connection, organisation_id, self._queue)
+
+    async def found(self, organisation: Organisation, owner: User | None = None) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(tables.organisations.insert().values(_ORGANISATIONS.to_row(organisation)))
+            if owner is not None:
+                row = _USERS.to_row(owner)
+                added = await connection.execute(
+                    self._database.insert(tables.users).values(row).on_conflict_do_nothing()
+                )
+                if added.rowcount != 1:
+                    raise AlreadyThere(f"Someone already signs in as {owner.email}.")
+            await connection.commit()
+
+    async def organisations(self) -> tuple[Organisation, ...]:
+        return await self._select(_ORGANISATIONS)
+
+    async def key_by_hash(self, hash: str) -> ApiKey | None:
+        return await self._one(_KEYS, tables.api_keys.c.hash == hash)
+
+    async def user_by_email(self, email: str) -> User | None:
+        return await self._one(_USERS, tables.users.c.email == email.strip().lower())
+
+    async def link_by_token(self, token: str) -> PaymentLink | None:
+        return await self._one(_LINKS, tables.links.c.token == token)
+
+    async def connections_of(self, provider: str) -> tuple[Connection, ...]:
+        return await self._select(_CONNECTIONS, tables.connections.c.provider == provider)
+
+    async def find_session(self, id: str) -> Session | None:
+        return await self._one(_SESSIONS, tables.sessions.c.id == id)
+
+    async def add_session(self, session: Session) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(tables.sessions.insert().values(_SESSIONS.to_row(session)))
+            await connection.commit()
+
+    async def remove_session(self, id: str) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(delete(tables.sessions).where(tables.sessions.c.id == id))
+            await connection.commit()
+
+    async def claim_deliveries(self, now: datetime, lease: timedelta, limit: int) -> tuple[Claimed, ...]:
+        table = tables.deliveries
+        due = and_(
+            table.c.state == DeliveryState.PENDING.value,
+            table.c.due_at <= now,
+            or_(table.c.leased_until.is_(None), table.c.leased_until <= now),
+        )
+        rank = func.row_number().over(partition_by=table.c.destination_id, order_by=(table.c.due_at, table.c.id))
+        ranked = select(table.c.id, table.c.due_at, rank.label("rank")).where(due).subquery()
+        fair = select(ranked.c.id).where(ranked.c.rank <= SHARE).order_by(ranked.c.due_at, ranked.c.id).limit(limit)
+        async with self._database.writing() as connection:
+            ids = list((await connection.execute(fair)).scalars())
+            if not ids:
+                return ()
+            # The condition is repeated: on PostgreSQL another worker may have taken some of them meanwhile.
+            claim = (
+                update(table)
+                .where(table.c.id.in_(ids), due)
+                .values(leased_until=now + lease, generation=table.c.generation + 1)
+                .returning(table)
+            )
+            rows = (await connection.execute(claim)).mappings().all()
+            wanted = {row["event_id"] for row in rows}
+            found = await connection.execute(select(tables.events).where(tables.events.c.id.in_(wanted)))
+            events = {row["id"]: _EVENTS.from_row(cast("Mapping[str, Any]", row)) for row in found.mappings()}
+            await connection.commit()
+        claimed = [
+            Claimed(_DELIVERIES.from_row(cast("Mapping[str, Any]", row)), events[row["event_id"]], row["generation"])
+            for row in rows
+        ]
+        return tuple(sorted(claimed, key=lambda c: (c.delivery.due_at, c.delivery.id)))
+
+    async def record_attempts(self, tried: Sequence[Tried]) -> tuple[Tried, ...]:
+        table = tables.deliveries
+        kept: list[Tried] = []
+        async with self._database.writing() as connection:
+            for one in tried:
+                row = _DELIVERIES.to_row(one.delivery)
+                result = await connection.execute(
+                    update(table)
+                    .where(table.c.id == one.delivery.id, table.c.generation == one.generation)
+                    .values({**row, "leased_until": None})
+                )
+                if result.rowcount == 1:
+                    kept.append(one)
+            if kept:
+                await connection.execute(tables.attempts.insert(), [attempt_to_row(one.attempt) for one in kept])
+            await connection.commit()
+        return tuple(kept)
+
+    async def claim_inbox(self, now: datetime, lease: timedelta, limit: int) -> tuple[Received, ...]:
+        table = tables.inbox
+        due = and_(
+            table.c.state == InboxState.PENDING.value,
+            table.c.due_at <= now,
+            or_(table.c.leased_until.is_(None), table.c.leased_until <= now),
+        )
+        async with self._database.writing() as connection:
+            ids = list(
+                (
+                    await connection.execute(select(table.c.id).where(due).order_by(table.c.due_at).limit(limit))
+                ).scalars()
+            )
+            if not ids:
+                return ()
+            claim = update(table).where(table.c.id.in_(ids), due).values(leased_until=now + lease).returning(table)
+            rows = (await connection.execute(claim)).mappings().all()
+            await connection.commit()
+        received = [_INBOX.from_row(cast("Mapping[str, Any]", row)) for row in rows]
+        return tuple(sorted(received, key=lambda one: one.id))
+
+    async def next_due(self) -> datetime | None:
+        moments = []
+        async with self._database.reading() as connection:
+            for table in (tables.deliveries, tables.inbox):
+                # A leased row is due again when its lease is over.
+                due = func.coalesce(func.max(table.c.due_at, table.c.leased_until), table.c.due_at)
+                if not self._database.is_sqlite:
+                    due = func.coalesce(func.greatest(table.c.due_at, table.c.leased_until), table.c.due_at)
+                query = select(func.min(due)).where(table.c.state == "pending")
+                moment = (await connection.execute(query)).scalar()
+                if moment is not None:
+                    moments.append(
+                        moment
+                        if isinstance(moment, datetime)
+                        else tables.Instant().process_result_value(moment, connection.dialect)
+                    )
+        return min((m for m in moments if m is not None), default=None)
+
+    async def backlog(self) -> Mapping[str, Any]:
+        deliveries, inbox = tables.deliveries, tables.inbox
+        async with self._database.reading() as connection:
+            pending, oldest = (
+                await connection.execute(
+                    select(func.count(), func.min(deliveries.c.due_at)).where(deliveries.c.state == "pending")
+                )
+            ).one()
+            waiting = (
+                await connection.execute(select(func.count()).where(inbox.c.state == InboxState.PENDING.value))
+            ).scalar_one()
+            failed = (
+                await connection.execute(select(func.count()).where(inbox.c.state == InboxState.FAILED.value))
+            ).scalar_one()
+        return {
+            "deliveries_pending": pending,
+            "deliveries_oldest_due": oldest,
+            "inbox_pending": waiting,
+            "inbox_failed": failed,
+        }
+
+    async def forget(self, before: datetime) -> Mapping[str, int]:
+        deliveries, attempts, inbox = tables.deliveries, tables.attempts, tables.inbox
+        finished = and_(deliveries.c.state != DeliveryState.PENDING.value, deliveries.c.finished_at < before)
+        handled = and_(
+            inbox.c.state.in_([InboxState.HANDLED.value, InboxState.IGNORED.value]), inbox.c.handled_at < before
+        )
+        counts: dict[str, int] = {}
+        async with self._database.writing() as connection:
+            await connection.execute(
+                delete(attempts).where(attempts.c.delivery_id.in_(select(deliveries.c.id).where(finished)))
+            )
+            for name, statement in (
+                ("deliveries", delete(deliveries).where(finished)),
+                ("inbox", delete(inbox).where(handled)),
+                ("answers", delete(tables.answers).where(tables.answers.c.created_at < before)),
+                ("sessions", delete(tables.sessions).where(tables.sessions.c.expires_at < self._clock.now())),
+            ):
+                counts[name] = (await connection.execute(statement)).rowcount
+            await connection.commit()
+        return counts
+
+    async def marked(self, name: str) -> str | None:
+        async with self._database.reading() as connection:
+            query = select(tables.marks.c.value).where(tables.marks.c.name == name)
+            return (await connection.execute(query)).scalar_one_or_none()
+
+    async def mark(self, name: str, value: str) -> None:
+        statement = self._database.insert(tables.marks).values(name=name, value=value)
+        async with self._database.writing() as connection:
+            await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+            await connection.commit()
+
+    async def ping(self) -> None:
+        async with self._database.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def _select(self, mapper: Mapper[T], *where: Any) -> tuple[T, ...]:
+        table: Table = mapper.table
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(select(table).where(*where).order_by(table.c.id))).mappings().all()
+        return tuple(mapper.from_row(cast("Mapping[str, Any]", row)) for row in rows)
+
+    async def _one(self, mapper: Mapper[T], *where: Any) -> T | None:
+        found = await self._select(mapper, *where)
+        return found[0] if found else None

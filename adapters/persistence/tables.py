@@ -1,0 +1,365 @@
+"""The tables. Each column is named as the attribute it keeps; a Money attribute takes two (`x_amount`, `x_currency`)."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment as whole microseconds since 1970 (UTC): the same in every database, and it sorts."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _key() -> Column[str]:
+    return Column("id", String(64), primary_key=True)
+
+
+def _text(name: str, *, null: bool = False, length: int = 255) -> Column[str]:
+    return Column(name, String(length), nullable=null)
+
+
+def _long(name: str, *, null: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=null)
+
+
+def _json(name: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, JSON(none_as_null=True), nullable=null)
+
+
+def _instant(name: str, *, null: bool = False) -> Column[datetime]:
+    return Column(name, Instant, nullable=null)
+
+
+def _number(name: str, *, null: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=null)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False)
+
+
+def _version() -> Column[int]:
+    return Column("version", Integer, nullable=False)
+
+
+def _owned(name: str, *columns: Any) -> Table:
+    """A table whose rows belong to an organisation."""
+    return Table(name, metadata, _key(), _text("organisation_id", length=64), *columns)
+
+
+organisations = Table(
+    "organisations",
+    metadata,
+    _key(),
+    _text("name"),
+    _instant("created_at"),
+    _text("notices_to", null=True),
+)
+users = _owned(
+    "users",
+    Column("email", String(320), nullable=False, unique=True),
+    _text("password_hash"),
+    _text("role", length=20),
+    _instant("created_at"),
+    _version(),
+)
+sessions = _owned(
+    "sessions", _text("user_id", length=64), _text("csrf"), _instant("created_at"), _instant("expires_at")
+)
+api_keys = _owned(
+    "api_keys",
+    _text("name"),
+    Column("hash", String(64), nullable=False, unique=True),
+    _text("hint", length=8),
+    _json("scopes"),
+    _instant("created_at"),
+    _instant("expires_at", null=True),
+    _instant("last_used_at", null=True),
+    _instant("revoked_at", null=True),
+    _version(),
+    Index(None, "organisation_id", "id"),
+)
+events = _owned(
+    "events",
+    _text("type", length=100),
+    _json("data"),
+    _instant("occurred_at"),
+    _instant("created_at"),
+    Index(None, "organisation_id", "id"),
+    Index(None, "organisation_id", "type", "id"),
+)
+answers = Table(
+    "answers",
+    metadata,
+    _text("organisation_id", length=64),
+    _text("key"),
+    _text("request_hash", length=64),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _json("headers"),
+    _instant("created_at"),
+    PrimaryKeyConstraint("organisation_id", "key"),
+    Index(None, "created_at"),
+)
+counters = Table(
+    "counters",
+    metadata,
+    _text("organisation_id", length=64),
+    _text("name"),
+    _number("value"),
+    PrimaryKeyConstraint("organisation_id", "name"),
+)
+endpoints = _owned(
+    "endpoints",
+    _long("url"),
+    _text("name"),
+    _json("events"),
+    _json("secrets"),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _text("state", length=20),
+    _long("reason", null=True),
+    _long("sealed_headers", null=True),
+    Column("timeout_s", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    _version(),
+    Index(None, "organisation_id", "id"),
+)
+notifications = _owned(
+    "notifications",
+    _text("name"),
+    _text("platform", length=40),
+    _text("connection_id", length=64),
+    _json("events"),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _json("target"),
+    _flag("is_active"),
+    _long("reason", null=True),
+    _version(),
+    Index(None, "organisation_id", "id"),
+)
+deliveries = _owned(
+    "deliveries",
+    _text("event_id", length=64),
+    _text("event_type", length=100),
+    _text("kind", length=20),
+    _text("destination_id", length=64),
+    _text("message_id", length=64),
+    _instant("created_at"),
+    _instant("due_at"),
+    _text("state", length=20),
+    Column("attempts", Integer, nullable=False),
+    _long("last_error", null=True),
+    Column("last_status", Integer, nullable=True),
+    _instant("finished_at", null=True),
+    _json("mail", null=True),
+    _text("replay_of", null=True, length=64),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    _instant("leased_until", null=True),
+    Index(None, "state", "due_at"),
+    Index(None, "organisation_id", "id"),
+    Index(None, "organisation_id", "destination_id", "id"),
+    Index(None, "organisation_id", "event_id"),
+    Index(None, "finished_at"),
+)
+attempts = _owned(
+    "attempts",
+    _text("delivery_id", length=64),
+    Column("number", Integer, nullable=False),
+    _instant("at"),
+    _text("verdict", length=20),
+    _number("duration_us"),
+    Column("status", Integer, nullable=True),
+    _long("error", null=True),
+    _json("request_headers"),
+    _long("request_body"),
+    _json("headers"),
+    _long("body"),
+    _number("retry_after_s", null=True),
+    Index(None, "delivery_id", "number"),
+)
+connections = _owned(
+    "connections",
+    _text("provider", length=40),
+    _text("name"),
+    _json("settings"),
+    _json("sealed"),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _flag("live"),
+    _text("state", length=20),
+    _text("account", null=True),
+    _instant("last_used_at", null=True),
+    _long("last_error", null=True),
+    _instant("last_error_at", null=True),
+    _text("webhook_reference", null=True),
+    _version(),
+    Index(None, "organisation_id", "id"),
+    Index(None, "provider"),
+)
+inbox = _owned(
+    "inbox",
+    _text("connection_id", length=64),
+    _text("provider", length=40),
+    _text("external_id"),
+    _text("type"),
+    Column("body", LargeBinary, nullable=False),
+    _json("headers"),
+    _instant("received_at"),
+    _instant("due_at"),
+    _text("state", length=20),
+    Column("tries", Integer, nullable=False),
+    _instant("handled_at", null=True),
+    _long("error", null=True),
+    _version(),
+    _instant("leased_until", null=True),
+    UniqueConstraint("connection_id", "external_id"),
+    Index(None, "state", "due_at"),
+    Index(None, "organisation_id", "id"),
+)
+records = _owned(
+    "records",
+    _text("kind", length=40),
+    _json("fields"),
+    _version(),
+    _instant("created_at"),
+    _instant("updated_at"),
+    Index(None, "organisation_id", "kind", "id"),
+)
+invoices = _owned(
+    "invoices",
+    _text("number", length=64),
+    _json("client"),
+    _text("currency", length=3),
+    _json("lines"),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _text("state", length=20),
+    _text("due_on", null=True, length=10),
+    _long("memo"),
+    _number("paid"),
+    _number("refunded"),
+    _instant("sent_at", null=True),
+    _instant("paid_at", null=True),
+    _version(),
+    UniqueConstraint("organisation_id", "number"),
+    Index(None, "organisation_id", "id"),
+    Index(None, "organisation_id", "state", "id"),
+)
+payments = _owned(
+    "payments",
+    _text("connection_id", length=64),
+    _text("provider", length=40),
+    _text("reference"),
+    _number("asked_amount"),
+    _text("asked_currency", length=3),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _text("invoice_id", null=True, length=64),
+    _json("facts"),
+    _long("conflict", null=True),
+    _version(),
+    UniqueConstraint("connection_id", "reference"),
+    Index(None, "organisation_id", "id"),
+    Index(None, "organisation_id", "invoice_id"),
+)
+refunds = _owned(
+    "refunds",
+    _text("payment_id", length=64),
+    _number("amount_amount"),
+    _text("amount_currency", length=3),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _long("reason"),
+    _text("state", length=20),
+    _text("reference", null=True),
+    _long("failure", null=True),
+    _version(),
+    Index(None, "organisation_id", "payment_id"),
+)
+links = _owned(
+    "links",
+    _text("invoice_id", length=64),
+    _text("connection_id", length=64),
+    _text("provider", length=40),
+    Column("token", String(64), nullable=False, unique=True),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _instant("expires_at"),
+    _text("state", length=20),
+    _version(),
+    Index(None, "organisation_id", "id"),
+    Index(None, "organisation_id", "invoice_id"),
+)
+checkouts = _owned(
+    "checkouts",
+    _text("link_id", length=64),
+    _text("invoice_id", length=64),
+    _text("connection_id", length=64),
+    _number("amount_amount"),
+    _text("amount_currency", length=3),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _instant("expires_at"),
+    _text("state", length=20),
+    _text("reference", null=True),
+    _long("url", null=True),
+    _version(),
+    Index(None, "organisation_id", "link_id"),
+    Index(None, "organisation_id", "invoice_id"),
+    Index(None, "connection_id", "reference"),
+)
+audit = _owned(
+    "audit",
+    _text("actor"),
+    _text("action", length=100),
+    _text("subject"),
+    _instant("at"),
+    _json("detail"),
+    Index(None, "organisation_id", "id"),
+)
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    _text("holder", length=64),
+    _instant("until"),
+)
+marks = Table("marks", metadata, Column("name", String(255), primary_key=True), Column("value", Text, nullable=False))

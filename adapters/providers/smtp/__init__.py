@@ -1,0 +1,1 @@
+"""Mail through any SMTP server."""

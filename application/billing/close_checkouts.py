@@ -1,0 +1,69 @@
+"""Close hosted pages at the provider that nobody should pay on any more."""
+
+import attrs
+
+from application.connections.access import opened
+from application.ports.clock import Clock
+from application.ports.payments import CheckoutState as ProviderState
+from application.ports.payments import ProviderRefused
+from application.ports.providers import Providers
+from application.ports.store import Store
+from application.ports.vault import Vault
+from domain.billing.links import Checkout, CheckoutState
+from domain.connections.connection import ConnectionState
+
+_STATES = {
+    ProviderState.OPEN: CheckoutState.OPEN,
+    ProviderState.COMPLETE: CheckoutState.COMPLETE,
+    ProviderState.EXPIRED: CheckoutState.EXPIRED,
+}
+
+
+@attrs.define
+class CloseCheckouts:
+    """Expires the open pages of a link or of an invoice, except `keep`."""
+
+    _store: Store
+    _clock: Clock
+    _vault: Vault
+    _providers: Providers
+
+    async def __call__(
+        self,
+        organisation_id: str,
+        *,
+        link_id: str | None = None,
+        invoice_id: str | None = None,
+        keep: str | None = None,
+    ) -> int:
+        """Returns how many were closed. Raises what the provider's port raises; doing it again is safe."""
+        which = {"link_id": link_id} if link_id else {"invoice_id": invoice_id}
+        async with self._store.reading(organisation_id) as work:
+            checkouts = await work.checkouts.all(**which, state=CheckoutState.OPEN)
+            connections = {c.id: c for c in await work.connections.all()}
+        closed = 0
+        for checkout in checkouts:
+            connection = connections.get(checkout.connection_id)
+            if checkout.id == keep or checkout.reference is None or connection is None:
+                continue
+            if connection.state is ConnectionState.DISCONNECTED:
+                continue
+            payments = self._providers.payments(connection.provider)
+            try:
+                now_there = await payments.expire_checkout(opened(self._vault, connection), checkout.reference)
+                state = _STATES[now_there.state]
+            except ProviderRefused as refused:
+                if not refused.missing:
+                    raise
+                state = CheckoutState.EXPIRED
+            await self._save(checkout, state)
+            closed += 1
+        return closed
+
+    async def _save(self, checkout: Checkout, state: CheckoutState) -> None:
+        async with self._store.of(checkout.organisation_id) as work:
+            fresh = await work.checkouts.get(checkout.id)
+            moved = fresh.moved(state, self._clock.now())
+            if moved is not fresh:
+                await work.checkouts.save(moved)
+                await work.commit()

@@ -1,0 +1,44 @@
+"""Open a connection's credentials, for as long as one call takes."""
+
+from collections.abc import Mapping
+
+from application.ports.store import Work
+from application.ports.vault import Vault
+from domain.connections.connection import Connection, ConnectionState
+from domain.refusals import Conflict, NotFound
+
+
+def about(connection_id: str, organisation_id: str, field: str) -> str:
+    """What a connection's secret field is sealed about."""
+    return f"{organisation_id}/{connection_id}/{field}"
+
+
+def opened(vault: Vault, connection: Connection) -> Mapping[str, str]:
+    """Settings and secrets together, secrets opened."""
+    secrets = {
+        field: vault.open(sealed, about=about(connection.id, connection.organisation_id, field))
+        for field, sealed in connection.sealed.items()
+    }
+    return {**connection.settings, **secrets}
+
+
+async def usable(work: Work, name: str) -> Connection:
+    """The connection with this id, or the only one to this provider. Raises NotFound, or Conflict when several match."""
+    if name.startswith("con_"):
+        connection = await work.connections.get(name)
+        if connection.state is ConnectionState.DISCONNECTED:
+            raise NotFound("connection", name)
+        return connection
+    found = await live(work, name)
+    if not found:
+        raise NotFound("connection to", name)
+    if len(found) > 1:
+        names = ", ".join(f"{c.id} ({c.name})" for c in found)
+        raise Conflict(f"There are several connections to {name}; name one by its id: {names}.")
+    return found[0]
+
+
+async def live(work: Work, provider: str) -> tuple[Connection, ...]:
+    """The connections to one provider that were not disconnected, oldest first."""
+    found = await work.connections.all(provider=provider)
+    return tuple(c for c in found if c.state is not ConnectionState.DISCONNECTED)

@@ -1,0 +1,120 @@
+"""Connect a provider with pasted credentials: read them, try them, seal them."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from application.caller import Caller
+from application.connections.access import about
+from application.notifications.tell import Tell
+from application.once import Once, remember
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.outgoing import Outgoing
+from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
+from application.ports.providers import Providers
+from application.ports.store import Store
+from application.ports.vault import Vault
+from domain.connections.connection import Connection
+from domain.connections.provider import Capability, Provider
+from domain.refusals import Invalid, Refusal
+
+
+class ProviderUnavailable(Refusal):
+    """The provider could not be asked now; nothing was saved. Trying again later is right."""
+
+
+@attrs.frozen
+class PublicUrl:
+    """The address under which the outside world reaches this hub, without a slash at its end."""
+
+    url: str
+
+
+@attrs.define
+class Connect:
+    """Make a connection from what a person or the host application typed."""
+
+    _store: Store
+    _tell: Tell
+    _clock: Clock
+    _ids: Ids
+    _vault: Vault
+    _outgoing: Outgoing
+    _providers: Providers
+    _public: PublicUrl
+
+    async def __call__(
+        self,
+        caller: Caller,
+        provider: str,
+        given: Mapping[str, str | None],
+        *,
+        name: str | None = None,
+        once: Once | None = None,
+    ) -> Connection:
+        """Raises NotFound for an unknown provider, Invalid naming the field that is wrong, AddressRefused for a URL into
+        a private network, ProviderUnavailable when the provider cannot be asked now."""
+        manifest = self._providers.manifest(provider)
+        settings, secrets = manifest.read(given)
+        for field in manifest.fields:
+            value = settings.get(field.name) or secrets.get(field.name)
+            if field.url and value:
+                await self._outgoing.check(value, field=field.name)
+        now = self._clock.now()
+        id_ = self._ids.new("connection")
+        account, registered = await self._prove(manifest, {**settings, **secrets}, id_)
+        if registered is not None:
+            secrets["webhook_secret"] = registered[1]
+        connection = Connection(
+            id_,
+            caller.organisation_id,
+            manifest.slug,
+            (name or "").strip() or manifest.name,
+            settings,
+            {
+                field: self._vault.seal(secret, about=about(id_, caller.organisation_id, field))
+                for field, secret in secrets.items()
+            },
+            now,
+            now,
+            live=manifest.is_live(secrets),
+            account=account,
+            last_used_at=now if account else None,
+            webhook_reference=registered[0] if registered else None,
+        )
+        async with self._store.of(caller.organisation_id) as work:
+            await work.connections.add(connection)
+            await self._tell(work, "integration.connected", {"connection": connection.body})
+            await self._tell.note(work, caller, "integration.connected", id_, provider=manifest.slug)
+            await remember(work, once, connection, now)
+            await work.commit()
+        return connection
+
+    async def _prove(
+        self, manifest: Provider, access: Mapping[str, str], id_: str
+    ) -> tuple[str | None, tuple[str, str] | None]:
+        """Ask a payment provider who we are; have it send its webhooks to us unless a secret was pasted."""
+        if Capability.PAYMENTS not in manifest.offers:
+            return None, None
+        payments = self._providers.payments(manifest.slug)
+        first_secret = next(field.name for field in manifest.fields if field.secret)
+        try:
+            account = await payments.account(access)
+            if access.get("webhook_secret") or not manifest.receives_webhooks:
+                return account, None
+            url = f"{self._public.url}/api/integrations/{manifest.slug}/webhook/{id_}"
+            try:
+                return account, await payments.register_webhook(access, url, key=id_)
+            except ProviderRefused as refused:
+                raise Invalid.field(
+                    "webhook_secret",
+                    f"{manifest.name} would not send its webhooks to {url} ({refused.reason}). Make the webhook in its"
+                    " dashboard and paste its signing secret here.",
+                ) from refused
+        except ReconnectNeeded as refused:
+            raise Invalid.field(first_secret, f"{manifest.name} does not accept this key.") from refused
+        except ProviderRefused as refused:
+            raise Invalid.field(first_secret, f"{manifest.name} refused: {refused.reason}") from refused
+        except RetryLater as later:
+            raise ProviderUnavailable(f"{manifest.name} could not be asked: {later.reason}") from later

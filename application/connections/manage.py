@@ -1,0 +1,153 @@
+"""Look after connections: test, change, disconnect."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from application.caller import Caller
+from application.connections.access import about, opened, usable
+from application.notifications.tell import Tell
+from application.ports.clock import Clock
+from application.ports.outgoing import AddressRefused, Outgoing
+from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
+from application.ports.providers import Providers
+from application.ports.store import Store
+from application.ports.vault import Vault
+from application.versions import require_version
+from domain.connections.connection import Connection
+from domain.connections.provider import Capability
+from domain.refusals import Invalid
+
+
+@attrs.frozen
+class TestResult:
+    """What a test of a connection showed."""
+
+    ok: bool
+    detail: str
+    connection: Connection
+
+
+@attrs.define
+class TestConnection:
+    """Ask the provider whether it still accepts the credentials, and note the answer."""
+
+    _store: Store
+    _clock: Clock
+    _vault: Vault
+    _outgoing: Outgoing
+    _providers: Providers
+
+    async def __call__(self, caller: Caller, name: str) -> TestResult:
+        """`name`: a connection's id, or a provider's slug when there is one connection to it."""
+        async with self._store.reading(caller.organisation_id) as work:
+            connection = await usable(work, name)
+        ok, detail = await self._ask(connection)
+        now = self._clock.now()
+        async with self._store.of(caller.organisation_id) as work:
+            fresh = await work.connections.get(connection.id)
+            noted = fresh.worked(now, detail or None) if ok else fresh.failed(detail, now)
+            noted = await work.connections.save(noted)
+            await work.commit()
+        return TestResult(ok, detail, noted)
+
+    async def _ask(self, connection: Connection) -> tuple[bool, str]:
+        manifest = self._providers.manifest(connection.provider)
+        access = opened(self._vault, connection)
+        if Capability.PAYMENTS in manifest.offers:
+            try:
+                return True, await self._providers.payments(manifest.slug).account(access)
+            except ReconnectNeeded:
+                return False, f"{manifest.name} no longer accepts the key: connect again."
+            except (ProviderRefused, RetryLater) as problem:
+                return False, problem.reason
+        try:
+            for field in manifest.fields:
+                if field.url and access.get(field.name):
+                    await self._outgoing.check(access[field.name], field=field.name)
+        except AddressRefused as refused:
+            return False, refused.reason
+        return True, ""
+
+
+@attrs.define
+class ChangeConnection:
+    """Rename, change settings, give new secrets, switch on or off."""
+
+    _store: Store
+    _tell: Tell
+    _clock: Clock
+    _vault: Vault
+    _outgoing: Outgoing
+    _providers: Providers
+
+    async def __call__(
+        self,
+        caller: Caller,
+        id: str,
+        *,
+        name: str | None = None,
+        fields: Mapping[str, str | None] | None = None,
+        active: bool | None = None,
+        version: int | None = None,
+    ) -> Connection:
+        """Fields that are not given stay as they are. Raises NotFound, Invalid, AddressRefused, Stale."""
+        async with self._store.reading(caller.organisation_id) as work:
+            found = await usable(work, id)
+        manifest = self._providers.manifest(found.provider)
+        settings, secrets = manifest.read({**opened(self._vault, found), **(fields or {})})
+        for field in manifest.fields:
+            value = settings.get(field.name) or secrets.get(field.name)
+            if field.url and value and fields and field.name in fields:
+                await self._outgoing.check(value, field=field.name)
+        if name is not None and not name.strip():
+            raise Invalid.field("name", "A name has 1 to 200 characters.")
+        now = self._clock.now()
+        async with self._store.of(caller.organisation_id) as work:
+            connection = await work.connections.get(found.id)
+            require_version(connection.version, version)
+            changed = attrs.evolve(
+                connection,
+                name=(name or connection.name).strip(),
+                settings=settings,
+                sealed={
+                    key: self._vault.seal(secret, about=about(connection.id, caller.organisation_id, key))
+                    if fields and key in fields
+                    else connection.sealed[key]
+                    for key, secret in secrets.items()
+                },
+                live=manifest.is_live(secrets),
+                updated_at=now,
+            )
+            if active is not None:
+                changed = changed.switched(active, now)
+            changed = await work.connections.save(changed)
+            await self._tell.note(work, caller, "integration.changed", connection.id)
+            await work.commit()
+        return changed
+
+
+@attrs.define
+class Disconnect:
+    """Forget a connection's credentials. What was told through it stops; what was paid through it stays on record."""
+
+    _store: Store
+    _tell: Tell
+    _clock: Clock
+
+    async def __call__(self, caller: Caller, name: str) -> Connection:
+        """`name`: a connection's id, or a provider's slug when there is one connection to it."""
+        now = self._clock.now()
+        async with self._store.of(caller.organisation_id) as work:
+            connection = await usable(work, name)
+            gone = await work.connections.save(connection.disconnected(now))
+            await work.deliveries.cancel_pending(connection.id, "the connection was disconnected", now)
+            for notification in await work.notifications.all(connection_id=connection.id, is_active=True):
+                await work.notifications.save(notification.disable("its connection was disconnected", now))
+                await work.deliveries.cancel_pending(notification.id, "the connection was disconnected", now)
+            for link in await work.links.all(connection_id=connection.id, state="active"):
+                await work.links.save(link.expire(now))
+            await self._tell(work, "integration.disconnected", {"connection": gone.body})
+            await self._tell.note(work, caller, "integration.disconnected", connection.id)
+            await work.commit()
+        return gone

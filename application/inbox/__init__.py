@@ -1,0 +1,1 @@
+"""Provider webhooks: taken in at the door, handled by a worker."""

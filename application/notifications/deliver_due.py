@@ -1,0 +1,96 @@
+"""Deliver what is due: claim a batch, carry each, record each."""
+
+import asyncio
+from datetime import timedelta
+
+import attrs
+
+from application.notifications.carry import Carry
+from application.notifications.tell import Tell
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.store import Claimed, StaleWrite, Store, Tried
+from domain.notifications.attempts import Attempt, Outcome, Verdict
+from domain.notifications.deliveries import Delivery, DeliveryState, DestinationKind
+from domain.notifications.schedule import RetrySchedule
+
+LEASE = timedelta(seconds=90)
+"""Longer than the longest attempt (30 s); a dead worker's deliveries are taken over after this."""
+
+
+@attrs.define
+class DeliverDue:
+    """One round of a worker."""
+
+    _store: Store
+    _carry: Carry
+    _tell: Tell
+    _clock: Clock
+    _ids: Ids
+    _schedule: RetrySchedule
+
+    async def __call__(self, limit: int = 64) -> int:
+        """Deliver up to `limit` due deliveries, all at once. Returns how many were tried."""
+        claimed = await self._store.claim_deliveries(self._clock.now(), LEASE, limit)
+        async with asyncio.TaskGroup() as group:
+            for one in claimed:
+                group.create_task(self._deliver(one))
+        return len(claimed)
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        at = self._clock.now()
+        outcome = await self._carry(claimed.delivery, claimed.event)
+        after = claimed.delivery.after(outcome, self._clock.now(), self._schedule, self._ids.jitter())
+        attempt = Attempt(self._ids.new("attempt"), after.organisation_id, after.id, after.attempts, at, outcome)
+        # Someone else may have taken the delivery over meanwhile; then their record counts.
+        if await self._store.record_attempts([Tried(after, attempt, claimed.generation)]):
+            await self._consequences(after, outcome)
+
+    async def _consequences(self, delivery: Delivery, outcome: Outcome) -> None:
+        """What a delivery's end means for its destination: a count of failures, or switching it off."""
+        if delivery.state is DeliveryState.PENDING or delivery.kind is DestinationKind.MAIL:
+            return
+        consequence = self._endpoint if delivery.kind is DestinationKind.ENDPOINT else self._notification
+        for _ in range(5):
+            try:
+                await consequence(delivery, outcome)
+                return
+            except StaleWrite:  # several deliveries to one destination end at the same moment
+                continue
+
+    async def _endpoint(self, delivery: Delivery, outcome: Outcome) -> None:
+        now = self._clock.now()
+        async with self._store.of(delivery.organisation_id) as work:
+            endpoint = await work.endpoints.find(delivery.destination_id)
+            if endpoint is None:
+                return
+            if outcome.verdict is Verdict.DELIVERED:
+                changed, disabled = endpoint.delivered(), False
+            elif outcome.verdict is Verdict.GONE:
+                changed, disabled = endpoint.disable(outcome.error or "gone", now), endpoint.active
+            else:
+                changed, disabled = endpoint.failed_for_good(now)
+            if changed == endpoint:
+                return
+            await work.endpoints.save(changed)
+            if disabled:
+                await work.deliveries.cancel_pending(endpoint.id, "the endpoint was switched off", now)
+                data = {"endpoint": {"id": endpoint.id, "url": endpoint.url, "reason": changed.reason}}
+                await self._tell(work, "webhook.disabled", data)
+            await work.commit()
+
+    async def _notification(self, delivery: Delivery, outcome: Outcome) -> None:
+        if outcome.verdict is not Verdict.GONE:
+            return
+        now = self._clock.now()
+        async with self._store.of(delivery.organisation_id) as work:
+            notification = await work.notifications.find(delivery.destination_id)
+            if notification is None or not notification.is_active:
+                return
+            await work.notifications.save(notification.disable(outcome.error or "gone", now))
+            await work.deliveries.cancel_pending(notification.id, "the notification was switched off", now)
+            connection = await work.connections.find(notification.connection_id)
+            if connection is not None:
+                failing = await work.connections.save(connection.failed(outcome.error or "gone", now))
+                await self._tell(work, "integration.failing", {"connection": failing.body})
+            await work.commit()

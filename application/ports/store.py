@@ -1,0 +1,297 @@
+"""Where everything is kept, and the unit of work that every use case opens.
+
+A unit of work belongs to one organisation: its collections see nothing of another, by construction. Leaving the block
+without `commit()` undoes everything. No network call belongs inside it.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+import attrs
+
+from domain.audit import AuditEntry
+from domain.billing.invoices import Invoice
+from domain.billing.links import Checkout, PaymentLink
+from domain.billing.payments import Payment, Refund
+from domain.connections.connection import Connection
+from domain.events import Event
+from domain.inbox import Received
+from domain.notifications.attempts import Attempt
+from domain.notifications.configurations import Notification
+from domain.notifications.deliveries import Delivery
+from domain.notifications.endpoints import Endpoint
+from domain.organisations import ApiKey, Organisation, Session, User
+from domain.refusals import Conflict, Invalid
+from domain.work.records import Record
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+MAX_PAGE = 200
+
+
+class StaleWrite(Conflict):
+    """Someone else saved the thing since it was read. Reading it again and deciding anew is safe."""
+
+
+class AlreadyThere(Conflict):
+    """A thing with the same unique key exists."""
+
+
+@attrs.frozen
+class Slice:
+    """Which part of a list is wanted: at most `limit` things after the one with the id `after`, newest first or not."""
+
+    limit: int = attrs.field(default=50)
+    after: str | None = None
+    newest_first: bool = True
+
+    @limit.validator
+    def _bounded(self, _: object, limit: int) -> None:
+        if not 1 <= limit <= MAX_PAGE:
+            raise Invalid.field("limit", f"A page has from 1 to {MAX_PAGE} entries.")
+
+
+@attrs.frozen
+class Page(Generic[T_co]):
+    """One part of a list. `next` is the id to continue after, None at the end."""
+
+    items: tuple[T_co, ...]
+    next: str | None
+
+
+class Collection(Protocol[T]):
+    """Things of one kind, of one organisation."""
+
+    @abstractmethod
+    async def find(self, id: str) -> T | None:
+        """The thing, or None."""
+
+    @abstractmethod
+    async def get(self, id: str) -> T:
+        """The thing. Raises domain.refusals.NotFound."""
+
+    @abstractmethod
+    async def add(self, thing: T) -> None:
+        """Keep a new thing. Raises AlreadyThere when a unique key of its kind is taken."""
+
+    @abstractmethod
+    async def save(self, thing: T) -> T:
+        """Keep a changed thing; returns it with the next version. Raises StaleWrite when it changed meanwhile."""
+
+    @abstractmethod
+    async def remove(self, id: str) -> None:
+        """Forget the thing; nothing happens when there is none."""
+
+    @abstractmethod
+    async def page(self, slice: Slice = Slice(), /, **equal: object) -> Page[T]:
+        """A part of the list. `equal` filters by field: a value, or a tuple of values of which one must match."""
+
+    @abstractmethod
+    async def all(self, **equal: object) -> tuple[T, ...]:
+        """Every thing that matches, oldest first; only for kinds an organisation has few of, or narrow filters."""
+
+
+@attrs.frozen
+class Answer:
+    """What an API call was answered: kept with its Idempotency-Key, given again to the same call."""
+
+    key: str
+    request_hash: str
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    created_at: datetime
+
+
+class Answers(Protocol):
+    """Answers given to calls that carried an Idempotency-Key."""
+
+    @abstractmethod
+    async def find(self, key: str) -> Answer | None:
+        """The answer kept for this key."""
+
+    @abstractmethod
+    async def add(self, answer: Answer) -> None:
+        """Keep it. Raises AlreadyThere."""
+
+    @abstractmethod
+    async def replace(self, answer: Answer) -> None:
+        """Keep a later answer to the same call: it was carried further meanwhile."""
+
+
+class Counters(Protocol):
+    """Numbers without gaps."""
+
+    @abstractmethod
+    async def next(self, name: str) -> int:
+        """The next number, from 1; given back if the unit of work is not committed."""
+
+
+class Deliveries(Collection[Delivery], Protocol):
+    """Deliveries, many of them."""
+
+    @abstractmethod
+    async def add_all(self, deliveries: Sequence[Delivery]) -> None:
+        """Keep many new ones."""
+
+    @abstractmethod
+    async def cancel_pending(self, destination_id: str, reason: str, now: datetime) -> int:
+        """Cancel what still waits for a destination that is no more. Returns how many."""
+
+    @abstractmethod
+    async def counts(self, destination_id: str | None = None) -> Mapping[str, int]:
+        """How many are in each state (DeliveryState's values)."""
+
+
+class Attempts(Protocol):
+    """Attempts, many of them."""
+
+    @abstractmethod
+    async def add(self, attempt: Attempt) -> None:
+        """Keep one attempt that was made outside the engine: a test send."""
+
+    @abstractmethod
+    async def of(self, delivery_id: str) -> tuple[Attempt, ...]:
+        """The attempts of one delivery, oldest first."""
+
+
+class Work(Protocol):
+    """One unit of work in one organisation."""
+
+    organisation_id: str
+    organisation: Collection[Organisation]
+    users: Collection[User]
+    keys: Collection[ApiKey]
+    events: Collection[Event]
+    answers: Answers
+    counters: Counters
+    endpoints: Collection[Endpoint]
+    notifications: Collection[Notification]
+    deliveries: Deliveries
+    attempts: Attempts
+    connections: Collection[Connection]
+    inbox: Collection[Received]
+    records: Collection[Record]
+    invoices: Collection[Invoice]
+    payments: Collection[Payment]
+    refunds: Collection[Refund]
+    links: Collection[PaymentLink]
+    checkouts: Collection[Checkout]
+    audit: Collection[AuditEntry]
+
+    @abstractmethod
+    async def commit(self) -> None:
+        """Make everything true at once, durably."""
+
+
+@attrs.frozen
+class Claimed:
+    """A delivery that this worker may try, until the lease runs out. `generation` proves the claim when recording."""
+
+    delivery: Delivery
+    event: Event
+    generation: int
+
+
+@attrs.frozen
+class Tried:
+    """A tried delivery to be recorded: what it became, and the attempt."""
+
+    delivery: Delivery
+    attempt: Attempt
+    generation: int
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Everything that is kept, over all organisations."""
+
+    @abstractmethod
+    def of(self, organisation_id: str) -> AbstractAsyncContextManager[Work]:
+        """A unit of work that may write."""
+
+    @abstractmethod
+    def reading(self, organisation_id: str) -> AbstractAsyncContextManager[Work]:
+        """A unit of work that only reads: it never waits for a writer."""
+
+    # What has to look across organisations, each for one reason.
+
+    @abstractmethod
+    async def found(self, organisation: Organisation, owner: User | None = None) -> None:
+        """Keep a new organisation and the person who owns it."""
+
+    @abstractmethod
+    async def organisations(self) -> tuple[Organisation, ...]:
+        """All of them, oldest first."""
+
+    @abstractmethod
+    async def key_by_hash(self, hash: str) -> ApiKey | None:
+        """The API key with this hash."""
+
+    @abstractmethod
+    async def user_by_email(self, email: str) -> User | None:
+        """The person with this address (in lower case)."""
+
+    @abstractmethod
+    async def link_by_token(self, token: str) -> PaymentLink | None:
+        """The payment link with this token."""
+
+    @abstractmethod
+    async def connections_of(self, provider: str) -> tuple[Connection, ...]:
+        """Every organisation's connections to one provider: whose secret signed this webhook?"""
+
+    @abstractmethod
+    async def find_session(self, id: str) -> Session | None:
+        """A console session."""
+
+    @abstractmethod
+    async def add_session(self, session: Session) -> None:
+        """Keep a console session."""
+
+    @abstractmethod
+    async def remove_session(self, id: str) -> None:
+        """End a console session."""
+
+    # The workers' side.
+
+    @abstractmethod
+    async def claim_deliveries(self, now: datetime, lease: timedelta, limit: int) -> tuple[Claimed, ...]:
+        """Take due deliveries for this worker, fairly over destinations; those of a dead worker once its lease is over."""
+
+    @abstractmethod
+    async def record_attempts(self, tried: Sequence[Tried]) -> tuple[Tried, ...]:
+        """Write attempts and new states in one transaction. Returns those whose claim still held; others are dropped."""
+
+    @abstractmethod
+    async def claim_inbox(self, now: datetime, lease: timedelta, limit: int) -> tuple[Received, ...]:
+        """Take due webhooks for this worker."""
+
+    @abstractmethod
+    async def next_due(self) -> datetime | None:
+        """When the next pending delivery or received webhook is due."""
+
+    @abstractmethod
+    async def backlog(self) -> Mapping[str, Any]:
+        """For metrics: `deliveries_pending`, `deliveries_oldest_due`, `inbox_pending`, `inbox_failed`."""
+
+    # The scheduler's side.
+
+    @abstractmethod
+    async def forget(self, before: datetime) -> Mapping[str, int]:
+        """Delete finished deliveries with their attempts, handled webhooks, old answers and sessions. How many of each."""
+
+    @abstractmethod
+    async def marked(self, name: str) -> str | None:
+        """A small named text of the installation's (the vault's canary, a job's last run)."""
+
+    @abstractmethod
+    async def mark(self, name: str, value: str) -> None:
+        """Keep a small named text."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Raise when the database does not answer."""

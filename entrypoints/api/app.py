@@ -1,0 +1,93 @@
+"""The HTTP application: the API, the pay pages, the console, health."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.config.response_cache import ResponseCacheConfig
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler
+
+from entrypoints.api import access, errors, idempotency, paging, versions
+from entrypoints.api.docs import OfflineDocs
+from entrypoints.api.events import Events
+from entrypoints.api.health import Health
+from entrypoints.api.inbound import Inbox, ProviderWebhooks
+from entrypoints.api.integrations import Integrations, Notifications
+from entrypoints.api.invoices import Invoices
+from entrypoints.api.keys import Audit, Keys
+from entrypoints.api.payments import Billing, Payments
+from entrypoints.api.webhooks import Deliveries, Webhooks
+from entrypoints.wiring import Hub
+
+MAX_BODY = 1024 * 1024
+"""How many bytes a request's body may have (1 MiB)."""
+
+API: tuple[ControllerRouterHandler, ...] = (
+    Audit,
+    Billing,
+    Deliveries,
+    Events,
+    Inbox,
+    Integrations,
+    Invoices,
+    Keys,
+    Notifications,
+    Payments,
+    ProviderWebhooks,
+    Webhooks,
+)
+
+
+def create_app(hub: Hub, pages: Sequence[ControllerRouterHandler] = ()) -> Litestar:
+    """The application over an opened hub. `pages`: the pay pages and the console."""
+    dependencies: dict[str, Provide] = {
+        name: Provide(_giving(thing), use_cache=True, sync_to_thread=False)
+        for name, thing in hub.dependencies().items()
+    }
+    dependencies |= {
+        "caller": Provide(access.provide_caller, sync_to_thread=False),
+        "slice": Provide(paging.provide_slice, sync_to_thread=False),
+        "if_match": Provide(versions.provide_if_match, sync_to_thread=False),
+        "idempotency": Provide(idempotency.provide_idempotency),
+    }
+    api = Router("/", route_handlers=list(API), guards=[access.authenticate], security=[{"apiKey": []}])
+    app = Litestar(
+        route_handlers=[api, Health, *pages],
+        dependencies=dependencies,
+        exception_handlers={**errors.HANDLERS, idempotency.AlreadyAnswered: idempotency.on_already_answered},
+        openapi_config=_openapi(),
+        request_max_body_size=MAX_BODY,
+        response_cache_config=ResponseCacheConfig(default_expiration=0),
+        logging_config=None,
+    )
+    app.state.hub = hub
+    return app
+
+
+def _giving(thing: Any) -> Any:
+    def give() -> Any:
+        return thing
+
+    return give
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Patchbay",
+        version="0.1.0",
+        description=(
+            "One API for payments, notices, webhooks and records. Errors are problem+json naming the field; lists page by"
+            " `cursor`; POST calls take an `Idempotency-Key`; changes take `If-Match`."
+        ),
+        path="/docs",
+        components=Components(
+            security_schemes={
+                "apiKey": SecurityScheme(type="http", scheme="bearer", description="An API key, pb_…"),
+            }
+        ),
+        render_plugins=[OfflineDocs()],
+        use_handler_docstrings=True,
+    )

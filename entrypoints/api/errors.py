@@ -1,0 +1,139 @@
+"""The one table of errors and statuses: every refusal becomes problem+json (RFC 9457) that names the field."""
+
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import ExceptionHandlersMap
+
+from application.connections.connect import ProviderUnavailable
+from application.inbox.receive import SignatureRefused
+from application.once import KeyReused
+from application.ports.leases import Held
+from application.ports.outgoing import AddressRefused
+from application.ports.store import StaleWrite
+from domain.organisations import Unauthenticated
+from domain.refusals import Conflict, Forbidden, Invalid, NotFound, Refusal, Stale
+
+PROBLEM_JSON = "application/problem+json"
+
+STATUSES: tuple[tuple[type[Exception], int, str, str], ...] = (
+    # the most particular first: (error, status, name, title)
+    (Unauthenticated, 401, "unauthenticated", "Not signed in"),
+    (Forbidden, 403, "forbidden", "Not allowed"),
+    (NotFound, 404, "not-found", "Not found"),
+    (Held, 409, "in-flight", "Already being done"),
+    (StaleWrite, 409, "conflict", "Changed meanwhile"),
+    (Conflict, 409, "conflict", "Not possible now"),
+    (Stale, 412, "stale", "Changed meanwhile"),
+    (SignatureRefused, 400, "signature", "Signature refused"),
+    (KeyReused, 422, "idempotency-key-reused", "Idempotency-Key used before"),
+    (AddressRefused, 422, "address-refused", "Address refused"),
+    (ProviderUnavailable, 503, "provider-unavailable", "Provider unavailable"),
+    (Invalid, 422, "invalid", "Not valid"),
+    (Refusal, 422, "refused", "Refused"),
+)
+
+
+_HTTP = {
+    400: ("malformed", "Malformed request"),
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "Method not allowed"),
+    413: ("too-large", "Too large"),
+    415: ("wrong-type", "Wrong type"),
+}
+
+
+class FaultView(msgspec.Struct, frozen=True):
+    """One thing wrong with the request."""
+
+    field: str
+    reason: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error (RFC 9457). `errors` names each field that is wrong; `request_id` is in the log."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: tuple[FaultView, ...] = ()
+    request_id: str = ""
+
+
+def problem(
+    request: Request[Any, Any, Any],
+    status: int,
+    name: str,
+    title: str,
+    detail: str,
+    errors: tuple[FaultView, ...] = (),
+    headers: dict[str, str] | None = None,
+) -> Response[Problem]:
+    """An error answer."""
+    return Response(
+        Problem(
+            f"urn:problem:patchbay:{name}", title, status, detail, errors, str(request.scope.get("request_id", ""))
+        ),
+        status_code=status,
+        media_type=PROBLEM_JSON,
+        headers=headers,
+    )
+
+
+def on_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A rule said no."""
+    status, name, title = next((s, n, t) for kind, s, n, t in STATUSES if isinstance(error, kind))
+    reason = getattr(error, "reason", None) or str(error)
+    faults = tuple(FaultView(fault.field, fault.reason) for fault in getattr(error, "faults", ()))
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status in (409, 503) and isinstance(error, Held | ProviderUnavailable):
+        headers["Retry-After"] = "1" if isinstance(error, Held) else "30"
+    return problem(request, status, name, title, reason, faults, headers)
+
+
+def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """The framework said no: malformed JSON, an unknown path, a body that is too large, a wrong type."""
+    if isinstance(error, ValidationException):
+        faults = tuple(_fault(extra) for extra in error.extra or () if isinstance(extra, dict))
+        return problem(request, 422, "invalid", "Not valid", "The request does not fit.", faults)
+    if error.status_code >= 500:
+        return on_bug(request, error)
+    name, title = _HTTP.get(error.status_code, ("error", "Error"))
+    return problem(request, error.status_code, name, title, error.detail, headers=dict(error.headers or {}))
+
+
+def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Nobody expected this: the log has it, the caller gets the request's id."""
+    structlog.get_logger("api").error("unexpected error", exc_info=error, path=request.url.path)
+    detail = "Something went wrong on our side; the request id leads to it in the log."
+    return problem(request, 500, "bug", "Error", detail)
+
+
+def _fault(extra: dict[str, Any]) -> FaultView:
+    key = str(extra.get("key") or "")
+    message = str(extra.get("message") or "is not valid")
+    # msgspec ends its message with the path: "… - at `$.lines[0].quantity`"
+    text, marker, path = message.partition(" - at `$")
+    if marker:
+        key = path.rstrip("`").replace("[", ".").replace("]", "").strip(".")
+    if text.startswith("Object missing required field `"):
+        missing = text.split("`")[1]
+        key, text = f"{key}.{missing}".strip("."), "This field is needed."
+    elif text.startswith("Object contains unknown field `"):
+        unknown = text.split("`")[1]
+        key, text = f"{key}.{unknown}".strip("."), "There is no such field."
+    return FaultView(key or str(extra.get("source") or "body"), text)
+
+
+HANDLERS: ExceptionHandlersMap = {
+    Refusal: on_refusal,
+    Held: on_refusal,
+    HTTPException: on_http,
+    Exception: on_bug,
+}

@@ -1,0 +1,111 @@
+"""The Idempotency-Key header: the same call again gets the same answer, at once or after a crash.
+
+As in the IETF draft "The Idempotency-Key HTTP Header Field": another body under the same key is 422, a call that is still
+being done is 409. Keys belong to an organisation and are kept as long as finished deliveries are.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import timedelta
+from typing import Annotated, Any
+
+import attrs
+import msgspec
+from litestar import Request, Response
+from litestar.params import Parameter
+
+from application.caller import Caller
+from application.once import Once
+from application.ports.leases import Leases
+from application.ports.store import Answer, Store
+from application.ports.vault import Vault
+from domain.refusals import Invalid
+
+_HELD = timedelta(seconds=60)
+
+
+class AlreadyAnswered(Exception):
+    """The call was answered before; `answer` is to be given again."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.key)
+        self.answer = answer
+
+
+@attrs.frozen
+class Idempotency:
+    """The Idempotency-Key of this request, if it has one."""
+
+    key: str | None
+    request_hash: str
+    seal: Callable[[bytes], bytes]
+    """Answers are kept sealed: some hold a secret that is shown only once."""
+
+    def once(
+        self, view: Callable[[Any], Any], *, status: int = 201, location: Callable[[Any], str] | None = None
+    ) -> Once | None:
+        """What the use case keeps with its effect; None without a key. `view` makes the answer's body of the result."""
+        if self.key is None:
+            return None
+
+        def render(result: Any) -> tuple[int, bytes, Mapping[str, str]]:
+            shown = view(result)
+            headers = {"content-type": "application/json"}
+            version = getattr(shown, "version", None)
+            if version is not None:
+                headers["etag"] = f'"{version}"'
+            if location is not None:
+                headers["location"] = location(result)
+            return status, self.seal(msgspec.json.encode(shown)), headers
+
+        return Once(self.key, self.request_hash, render)
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        required=False,
+        description="The same key and request get the same answer; the effect happens once.",
+    ),
+]
+
+
+async def provide_idempotency(
+    request: Request[Any, Any, Any],
+    caller: Caller,
+    store: Store,
+    leases: Leases,
+    vault: Vault,
+    idempotency_key: IdempotencyKey = None,
+) -> AsyncGenerator[Idempotency, None]:
+    """Holds the key while the call is being done. Raises Held, KeyReused, AlreadyAnswered, Invalid."""
+    body = await request.body()
+    target = f"{request.method} {request.url.path}\n".encode()
+    digest = hashlib.sha256(target + body).hexdigest()
+    about = f"{caller.organisation_id}/answer/{idempotency_key}"
+
+    def seal(body: bytes) -> bytes:
+        return vault.seal(body.decode(), about=about).encode()
+
+    if idempotency_key is None:
+        yield Idempotency(None, digest, seal)
+        return
+    if not 1 <= len(idempotency_key) <= 255 or not idempotency_key.isprintable():
+        raise Invalid.field("Idempotency-Key", "A key has 1 to 255 printable characters.")
+    async with leases.hold(f"once:{caller.organisation_id}:{idempotency_key}", for_=_HELD):
+        async with store.reading(caller.organisation_id) as work:
+            earlier = await work.answers.find(idempotency_key)
+        if earlier is not None:
+            Once(idempotency_key, digest, lambda _: (0, b"", {})).check(earlier)
+            body = vault.open(earlier.body.decode(), about=about).encode()
+            raise AlreadyAnswered(attrs.evolve(earlier, body=body))
+        yield Idempotency(idempotency_key, digest, seal)
+
+
+def on_already_answered(_: Request[Any, Any, Any], error: AlreadyAnswered) -> Response[bytes]:
+    """Give the kept answer again, and say so."""
+    answer = error.answer
+    headers = {**answer.headers, "Idempotent-Replayed": "true"}
+    media_type = headers.pop("content-type", "application/json")
+    return Response(answer.body, status_code=answer.status, headers=headers, media_type=media_type)

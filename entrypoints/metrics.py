@@ -1,0 +1,37 @@
+"""What is counted. Labels are bounded: never an id, a URL or a customer."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """The hub's own metrics, in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "patchbay_http_requests_total", "Answered requests", ["method", "route", "status"], registry=registry
+        )
+        self.request_seconds = Histogram(
+            "patchbay_http_request_seconds", "Time to answer", ["method", "route"], registry=registry
+        )
+        self.deliveries_pending = Gauge(
+            "patchbay_deliveries_pending", "Deliveries that wait for an attempt", registry=registry
+        )
+        self.oldest_due_seconds = Gauge(
+            "patchbay_deliveries_oldest_due_seconds", "How long the oldest due delivery has waited", registry=registry
+        )
+        self.inbox = Gauge("patchbay_inbox", "Received webhooks by state", ["state"], registry=registry)
+        self.tried = Counter("patchbay_delivery_attempts_total", "Delivery attempts by this process", registry=registry)
+        self.handled = Counter("patchbay_inbox_tries_total", "Webhooks tried by this process", registry=registry)
+        self.jobs = Counter("patchbay_jobs_total", "Scheduled jobs run", ["job", "outcome"], registry=registry)
+
+    def observe_backlog(self, backlog: Mapping[str, Any], now: datetime) -> None:
+        """Set the gauges that are read from the database."""
+        self.deliveries_pending.set(backlog["deliveries_pending"])
+        oldest: datetime | None = backlog["deliveries_oldest_due"]
+        self.oldest_due_seconds.set(max((now - oldest).total_seconds(), 0) if oldest else 0)
+        self.inbox.labels("pending").set(backlog["inbox_pending"])
+        self.inbox.labels("failed").set(backlog["inbox_failed"])

@@ -1,0 +1,202 @@
+"""The composition root: which adapter stands behind which port. The only module that imports punq."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import attrs
+import punq
+import structlog
+from prometheus_client import CollectorRegistry
+
+from adapters.clock import RandomIds, SystemClock
+from adapters.http.guard import AddressGuard
+from adapters.http.outgoing import GuardedOutgoing
+from adapters.passwords import ArgonPasswords
+from adapters.persistence.database import Database
+from adapters.persistence.leases import SqlLeases
+from adapters.persistence.store import SqlStore
+from adapters.providers import KnownProviders
+from adapters.queue.embedded import EmbeddedQueue
+from adapters.vault import KeyRing, SealedVault
+from application.billing.close_checkouts import CloseCheckouts
+from application.billing.intents import StartPayment
+from application.billing.invoices import CreateInvoice, ReviseInvoice, VoidInvoice
+from application.billing.links import CreatePaymentLink, ExpirePaymentLink, FollowPaymentLink, ReturnFromCheckout
+from application.billing.refund import RefundPayment
+from application.billing.send_invoice import SendInvoice
+from application.billing.settle import Settle
+from application.connections.connect import Connect, PublicUrl
+from application.connections.manage import ChangeConnection, Disconnect, TestConnection
+from application.inbox.handle import HandleAgain, HandleInbox
+from application.inbox.receive import ReceiveWebhook
+from application.notifications.carry import Carry, ConsoleUrl
+from application.notifications.configurations import PreviewNotification, RemoveNotification, SaveNotification
+from application.notifications.deliver_due import DeliverDue
+from application.notifications.endpoints import ChangeEndpoint, CreateEndpoint, RemoveEndpoint, RotateSecret
+from application.notifications.publish_event import PublishEvent
+from application.notifications.send_again import SendAgain
+from application.notifications.tell import Tell
+from application.notifications.try_out import TryOut
+from application.organisations.keys import IssueKey, RecogniseKey, RevokeKey
+from application.organisations.people import ChangePassword, FoundOrganisation, RecogniseSession, SignIn
+from application.ports.clock import Clock
+from application.ports.ids import Ids
+from application.ports.leases import Leases
+from application.ports.outgoing import Outgoing
+from application.ports.passwords import Passwords
+from application.ports.providers import Providers
+from application.ports.store import Store
+from application.ports.vault import Vault, WrongKey
+from application.ports.work_queue import WorkQueue
+from application.upkeep.jobs import ExpireLinks, ForgetOld, MarkOverdue, ResumeRefunds, Retention
+from domain.notifications.schedule import DEFAULT, RetrySchedule
+from entrypoints.metrics import Metrics
+from entrypoints.settings import Settings
+
+T = TypeVar("T")
+
+JOBS = (MarkOverdue, ExpireLinks, ResumeRefunds, ForgetOld)
+
+USE_CASES: tuple[type[Any], ...] = (
+    Carry,
+    ChangeConnection,
+    ChangeEndpoint,
+    ChangePassword,
+    CloseCheckouts,
+    Connect,
+    CreateEndpoint,
+    CreateInvoice,
+    CreatePaymentLink,
+    DeliverDue,
+    Disconnect,
+    ExpirePaymentLink,
+    FollowPaymentLink,
+    FoundOrganisation,
+    HandleAgain,
+    HandleInbox,
+    IssueKey,
+    PreviewNotification,
+    PublishEvent,
+    ReceiveWebhook,
+    RecogniseKey,
+    RecogniseSession,
+    RefundPayment,
+    RemoveEndpoint,
+    RemoveNotification,
+    ReturnFromCheckout,
+    ReviseInvoice,
+    RevokeKey,
+    RotateSecret,
+    SaveNotification,
+    SendAgain,
+    SendInvoice,
+    Settle,
+    SignIn,
+    StartPayment,
+    Tell,
+    TestConnection,
+    TryOut,
+    VoidInvoice,
+    *JOBS,
+)
+
+GIVEN: tuple[type[Any], ...] = (Store, Leases, Vault, Clock, Ids, Providers, Settings, Metrics, CollectorRegistry)
+
+CANARY = "vault-canary"
+
+
+class WrongKeyFile(Exception):
+    """The database was sealed with another key ring; the text says what to do."""
+
+
+@attrs.define
+class Hub:
+    """A hub with its adapters opened."""
+
+    settings: Settings
+    database: Database
+    outgoing: GuardedOutgoing
+    providers: KnownProviders
+    metrics: Metrics
+    _container: punq.Container
+
+    @classmethod
+    def open(cls, settings: Settings, ring: KeyRing, *, clock: Clock | None = None, ids: Ids | None = None) -> "Hub":
+        """Put the adapters behind their ports. Opens nothing on the network and reads nothing from the database."""
+        clock = clock or SystemClock()
+        ids = ids or RandomIds()
+        database = Database.at(settings.database_url)
+        guard = AddressGuard(settings.allow_networks)
+        outgoing = GuardedOutgoing(guard)
+        queue = EmbeddedQueue()
+        providers = KnownProviders.open(outgoing, guard, clock, stripe_url=settings.stripe_url)
+        registry = CollectorRegistry()
+        metrics = Metrics(registry)
+        container = punq.Container()
+        instances: tuple[tuple[Any, Any], ...] = (
+            (Clock, clock),
+            (Ids, ids),
+            (Store, SqlStore(database, clock, queue)),
+            (Leases, SqlLeases(database, clock, ids)),
+            (WorkQueue, queue),
+            (Vault, SealedVault(ring)),
+            (Outgoing, outgoing),
+            (Providers, providers),
+            (Passwords, ArgonPasswords()),
+            (PublicUrl, PublicUrl(settings.public_url)),
+            (ConsoleUrl, ConsoleUrl(f"{settings.public_url}/console")),
+            (RetrySchedule, DEFAULT),
+            (Retention, Retention(settings.retention)),
+            (Settings, settings),
+            (Metrics, metrics),
+            (CollectorRegistry, registry),
+        )
+        for port, instance in instances:
+            container.register(port, instance=instance)
+        for use_case in USE_CASES:
+            container.register(use_case)
+        return cls(settings, database, outgoing, providers, metrics, container)
+
+    def resolve(self, kind: type[T]) -> T:
+        """A use case, or what stands behind a port."""
+        found: T = self._container.resolve(kind)
+        return found
+
+    def dependencies(self) -> Mapping[str, Any]:
+        """Everything a request handler may ask for by name: `publish_event` is the PublishEvent use case."""
+        kinds: tuple[type[Any], ...] = (*USE_CASES, *GIVEN)
+        named: dict[str, Any] = {_snake(kind.__name__): self.resolve(kind) for kind in kinds}
+        return {**named, "registry": named.pop("collector_registry")}
+
+    async def check_keys(self) -> None:
+        """Raises WrongKeyFile when this key ring cannot open what the database holds. Seals a canary at the first start."""
+        store, vault = self.resolve(Store), self.resolve(Vault)  # type: ignore[type-abstract]
+        canary = await store.marked(CANARY)
+        if canary is None:
+            await store.mark(CANARY, vault.seal("patchbay", about=CANARY))
+            return
+        try:
+            vault.open(canary, about=CANARY)
+        except WrongKey as error:
+            raise WrongKeyFile(
+                f"The key ring ({self.settings.key_file}) does not open this database ({_shown(self.settings)}).\n"
+                "Its secrets were sealed with another key. Put the right key file back (from your backup), or point"
+                " PATCHBAY_KEY_FILE at it. Nothing was changed."
+            ) from error
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self.outgoing.aclose()
+        await self.providers.aclose()
+        await self.database.close()
+        structlog.get_logger("hub").debug("closed")
+
+
+def _shown(settings: Settings) -> str:
+    """The database's address without its password."""
+    return re.sub(r"//[^@/]*@", "//…@", settings.database_url)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

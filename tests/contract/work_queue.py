@@ -1,0 +1,96 @@
+"""What every way of calling workers must do. A queue's own test subclasses WorkQueueContract and says how to make one."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+
+import pytest
+
+from application.ports.work_queue import Topic, WorkQueue
+
+LONG = timedelta(seconds=10)
+SHORT = timedelta(seconds=0.05)
+
+
+class WorkQueueContract(ABC):
+    """The suite."""
+
+    @abstractmethod
+    def open(self) -> AbstractAsyncContextManager[WorkQueue]:
+        """A queue under test, closed in the end."""
+
+    async def test_a_call_wakes_who_waits(self) -> None:
+        """Work is done at once, not at the next poll."""
+        async with self.open() as queue, asyncio.timeout(2):
+            waiter = asyncio.create_task(queue.wait(Topic.DELIVERIES, LONG))
+            await asyncio.sleep(0.05)
+            assert not waiter.done()
+            await queue.announce(Topic.DELIVERIES)
+            await waiter
+
+    async def test_a_call_before_the_wait_is_not_lost(self) -> None:
+        """Work may come between looking and waiting."""
+        async with self.open() as queue, asyncio.timeout(2):
+            await queue.announce(Topic.DELIVERIES)
+            await queue.wait(Topic.DELIVERIES, LONG)
+
+    async def test_many_calls_wake_once(self) -> None:
+        """A worker that has just looked need not look again for each call."""
+        async with self.open() as queue, asyncio.timeout(2):
+            for _ in range(100):
+                await queue.announce(Topic.DELIVERIES)
+            await queue.wait(Topic.DELIVERIES, LONG)
+            assert not await self.woken(queue, Topic.DELIVERIES)
+
+    async def test_without_a_call_the_wait_ends_in_time(self) -> None:
+        """The database is looked at now and then, whatever was lost."""
+        async with self.open() as queue, asyncio.timeout(2):
+            began = asyncio.get_running_loop().time()
+            await queue.wait(Topic.DELIVERIES, SHORT)
+            assert asyncio.get_running_loop().time() - began >= 0.04
+
+    @pytest.mark.parametrize("timeout", [timedelta(), timedelta(seconds=-1)])
+    async def test_no_time_is_no_wait(self, timeout: timedelta) -> None:
+        """A computed wait can come out at nothing."""
+        async with self.open() as queue, asyncio.timeout(2):
+            await queue.wait(Topic.DELIVERIES, timeout)
+
+    async def test_every_waiter_of_a_topic_wakes(self) -> None:
+        """Several workers share a burst."""
+        async with self.open() as queue, asyncio.timeout(2):
+            waiters = [asyncio.create_task(queue.wait(Topic.INBOX, LONG)) for _ in range(5)]
+            await asyncio.sleep(0.05)
+            await queue.announce(Topic.INBOX)
+            await asyncio.gather(*waiters)
+
+    async def test_topics_are_apart(self) -> None:
+        """A delivery is nothing to the inbox's worker."""
+        async with self.open() as queue, asyncio.timeout(2):
+            await queue.announce(Topic.INBOX)
+            assert not await self.woken(queue, Topic.DELIVERIES)
+            await queue.wait(Topic.INBOX, LONG)
+
+    async def test_a_cancelled_wait_takes_no_call_with_it(self) -> None:
+        """A worker that stops does not swallow the work of the next."""
+        async with self.open() as queue, asyncio.timeout(2):
+            waiter = asyncio.create_task(queue.wait(Topic.DELIVERIES, LONG))
+            await asyncio.sleep(0.05)
+            await queue.announce(Topic.DELIVERIES)
+            waiter.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiter
+            await queue.wait(Topic.DELIVERIES, LONG)
+
+    async def test_calls_without_any_worker_do_not_wait(self) -> None:
+        """Telling is quick, whoever listens."""
+        async with self.open() as queue, asyncio.timeout(2):
+            for _ in range(10_000):
+                await queue.announce(Topic.INBOX)
+
+    async def woken(self, queue: WorkQueue, topic: Topic) -> bool:
+        """Whether a wait returns well before its time."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await queue.wait(topic, timedelta(seconds=0.2))
+        return loop.time() - began < 0.1

@@ -1,0 +1,24 @@
+"""A clock that stands still until it is told to move."""
+
+from datetime import UTC, datetime, timedelta
+from typing import final
+
+from application.ports.clock import Clock
+
+
+@final
+class FrozenClock(Clock):
+    """Always the same moment. `now` must be aware; it is kept in UTC."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) -> None:
+        assert now.tzinfo is not None, "a clock's time is aware"
+        self._now = now.astimezone(UTC)
+
+    def now(self) -> datetime:
+        """The moment it was stopped at."""
+        return self._now
+
+    def advance(self, by: timedelta) -> datetime:
+        """Let time pass; returns the new moment."""
+        self._now += by
+        return self._now

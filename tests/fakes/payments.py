@@ -1,0 +1,366 @@
+"""A payment provider in memory, which behaves as the port says and does what a test tells it."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar, final
+
+import attrs
+
+from application.ports.clock import Clock
+from application.ports.payments import (
+    BadSignature,
+    CheckoutOrder,
+    CheckoutState,
+    HostedCheckout,
+    Intent,
+    IntentState,
+    PaymentProvider,
+    ProviderCustomer,
+    ProviderEvent,
+    ProviderRefund,
+    ProviderRefused,
+    ReconnectNeeded,
+    RefundState,
+)
+from domain.money import Money
+from domain.refusals import Invalid
+from tests.fakes.clock import FrozenClock
+
+HEADER = "Fake-Signature"
+GOOD, DECLINED, ASKING = "good", "declined", "asking"
+"""The payment methods it knows: it pays, it is declined, its owner must act first."""
+_TOLERANCE = 300
+_MOST = 99_999_999
+
+_T = TypeVar("_T")
+
+
+@final
+class FakePayments(PaymentProvider):
+    """Takes any key that is not `revoked`.
+
+    Tests use: `pay`, `decline`, `settle_refund`, `fail_next`, `revoked`, `events` (the bodies of its webhooks, oldest
+    first), `sign`, `calls` (the names of the port's methods that were called, oldest first), `webhook_secret`.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or FrozenClock()
+        self.revoked: set[str] = set()
+        self.calls: list[str] = []
+        self.events: list[bytes] = []
+        self.webhook_secret = "fake_secret"
+        self.checkouts: dict[str, HostedCheckout] = {}
+        self.intents: dict[str, Intent] = {}
+        self.refunds: dict[str, ProviderRefund] = {}
+        self.customers: dict[str, ProviderCustomer] = {}
+        self._answers: dict[str, tuple[tuple[Any, ...], object]] = {}
+        self._errors: list[tuple[Exception, bool]] = []
+        self._count = 0
+
+    # What a test tells it.
+
+    def fail_next(self, error: Exception, *, after_work: bool = False) -> None:
+        """Raise this from the next call, before or after doing what was asked. Told twice, the next two fail."""
+        self._errors.append((error, after_work))
+
+    def pay(self, reference: str) -> HostedCheckout:
+        """The payer pays an open page."""
+        checkout = self.checkouts[reference]
+        assert checkout.state is CheckoutState.OPEN, f"{reference} is {checkout.state.value}"
+        intent = self._begin(checkout.amount, checkout.metadata, None)
+        self._succeed(intent.reference)
+        done = attrs.evolve(
+            checkout, state=CheckoutState.COMPLETE, paid=True, url=None, intent_reference=intent.reference
+        )
+        self.checkouts[reference] = done
+        self._tell("checkout.paid", "checkout", reference, intent.reference, checkout.metadata)
+        return done
+
+    def decline(self, reference: str) -> None:
+        """The payer's card is declined on an open page, which stays open."""
+        checkout = self.checkouts[reference]
+        intent = self._begin(checkout.amount, checkout.metadata, None)
+        self._change(intent.reference, failure="The card was declined.")
+        self.checkouts[reference] = attrs.evolve(checkout, intent_reference=intent.reference)
+        self._tell("intent.failed", "intent", intent.reference, intent.reference, checkout.metadata)
+
+    def settle_refund(self, reference: str, state: RefundState) -> None:
+        """The bank's last word on a refund; one that fails gives the payment its money back."""
+        refund = self.refunds[reference]
+        assert refund.intent_reference
+        if state is RefundState.FAILED:
+            intent = self.intents[refund.intent_reference]
+            self._change(intent.reference, refunded=intent.refunded - refund.amount)
+        failure = "The bank refused it." if state is RefundState.FAILED else None
+        self.refunds[reference] = attrs.evolve(refund, state=state, failure=failure)
+        self._tell("refund.changed", "refund", reference, refund.intent_reference, {})
+
+    def sign(self, body: bytes, secret: str, at: datetime) -> dict[str, str]:
+        """The headers of a webhook."""
+        moment = int(at.timestamp())
+        return {HEADER: f"t={moment},v1={_signature(secret, moment, body)}"}
+
+    # The port.
+
+    @property
+    def slug(self) -> str:
+        """`fake`."""
+        return "fake"
+
+    def check_amount(self, amount: Money, *, field: str = "amount") -> None:
+        """Anything from 1 to 99,999,999 minor units."""
+        if not 0 < amount.amount <= _MOST:
+            raise Invalid.field(field, f"{amount} cannot be charged.")
+
+    async def account(self, access: Mapping[str, str]) -> str:
+        """`Fake shop`."""
+        return self._do("account", access, lambda: "Fake shop")
+
+    async def create_checkout(self, access: Mapping[str, str], order: CheckoutOrder, *, key: str) -> HostedCheckout:
+        """A page at pay.fake."""
+
+        def work() -> HostedCheckout:
+            self._chargeable(order.amount)
+            reference = self._id("page")
+            self.checkouts[reference] = HostedCheckout(
+                reference=reference,
+                url=f"https://pay.fake/{reference}",
+                state=CheckoutState.OPEN,
+                amount=order.amount,
+                expires_at=order.expires_at,
+                paid=False,
+                intent_reference=None,
+                metadata=dict(order.metadata),
+            )
+            return self.checkouts[reference]
+
+        return self._do("create_checkout", access, work, key, order)
+
+    async def fetch_checkout(self, access: Mapping[str, str], reference: str) -> HostedCheckout:
+        """As it is now; a page whose time is up has expired."""
+        return self._do("fetch_checkout", access, lambda: self._page(reference))
+
+    async def expire_checkout(self, access: Mapping[str, str], reference: str) -> HostedCheckout:
+        """Close it if it is open."""
+
+        def work() -> HostedCheckout:
+            page = self._page(reference)
+            return self._expire(page) if page.state is CheckoutState.OPEN else page
+
+        return self._do("expire_checkout", access, work)
+
+    async def create_intent(
+        self,
+        access: Mapping[str, str],
+        amount: Money,
+        *,
+        key: str,
+        description: str = "",
+        customer_reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Intent:
+        """A payment that waits for a method."""
+
+        def work() -> Intent:
+            self._chargeable(amount)
+            if customer_reference is not None:
+                _get(self.customers, customer_reference)
+            return self._begin(amount, metadata or {}, customer_reference)
+
+        asked = (amount, description, customer_reference, tuple((metadata or {}).items()))
+        return self._do("create_intent", access, work, key, *asked)
+
+    async def confirm_intent(self, access: Mapping[str, str], reference: str, *, method: str, key: str) -> Intent:
+        """GOOD pays, DECLINED raises ProviderRefused, ASKING goes on waiting."""
+
+        def work() -> Intent:
+            intent = _get(self.intents, reference)
+            if intent.state is not IntentState.WAITING:
+                raise ProviderRefused(f"The payment is {intent.raw_status}.", code="unexpected_state")
+            if method == GOOD:
+                return self._succeed(reference)
+            if method == ASKING:
+                return self._change(reference, raw_status="asking")
+            if method != DECLINED:
+                raise ProviderRefused(f"There is no method {method!r}.", code="missing", missing=True)
+            self._change(reference, failure="The card was declined.")
+            self._tell("intent.failed", "intent", reference, reference, intent.metadata)
+            raise ProviderRefused("The card was declined.", code="generic_decline")
+
+        return self._do("confirm_intent", access, work, key, reference, method)
+
+    async def fetch_intent(self, access: Mapping[str, str], reference: str) -> Intent:
+        """As it is now."""
+        return self._do("fetch_intent", access, lambda: _get(self.intents, reference))
+
+    async def refund(
+        self, access: Mapping[str, str], intent_reference: str, amount: Money, *, key: str, reason: str = ""
+    ) -> ProviderRefund:
+        """Succeeds at once, if so much is left."""
+
+        def work() -> ProviderRefund:
+            intent = _get(self.intents, intent_reference)
+            left = intent.received - intent.refunded
+            if not Money.zero(amount.currency) < amount <= left:
+                raise ProviderRefused(f"{amount} cannot go back; {left} is left.", code="too_much", field="amount")
+            refund = ProviderRefund(self._id("refund"), intent_reference, RefundState.SUCCEEDED, amount)
+            self.refunds[refund.reference] = refund
+            self._change(intent_reference, refunded=intent.refunded + amount)
+            self._tell("refund.created", "refund", refund.reference, intent_reference, {})
+            return refund
+
+        return self._do("refund", access, work, key, intent_reference, amount, reason)
+
+    async def refunds_of(self, access: Mapping[str, str], intent_reference: str) -> tuple[ProviderRefund, ...]:
+        """Newest first."""
+        rows = [row for row in reversed(self.refunds.values()) if row.intent_reference == intent_reference]
+        return self._do("refunds_of", access, lambda: tuple(rows))
+
+    async def ensure_customer(
+        self, access: Mapping[str, str], *, our_reference: str, email: str | None, name: str | None, key: str
+    ) -> ProviderCustomer:
+        """A new payer."""
+
+        def work() -> ProviderCustomer:
+            customer = ProviderCustomer(self._id("payer"), email, name)
+            self.customers[customer.reference] = customer
+            return customer
+
+        return self._do("ensure_customer", access, work, key, our_reference, email, name)
+
+    async def register_webhook(self, access: Mapping[str, str], url: str, *, key: str) -> tuple[str, str]:
+        """Always the same secret. Nothing is sent by itself: `events` has the bodies."""
+        return self._do("register_webhook", access, lambda: (self._id("hook"), self.webhook_secret), key, url)
+
+    def read_webhook(
+        self, secrets: tuple[str, ...], headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> ProviderEvent:
+        """The same scheme as `sign` makes, with several `v1` allowed."""
+        header = {name.lower(): value for name, value in headers.items()}.get(HEADER.lower(), "")
+        parts = [part.partition("=")[::2] for part in header.split(",")]
+        moments = [value for name, value in parts if name == "t" and value.isdigit()]
+        if not moments:
+            raise BadSignature(f"{HEADER} is missing or malformed.")
+        at = int(moments[0])
+        if not any(
+            hmac.compare_digest(_signature(secret, at, body), value)
+            for secret in secrets
+            for name, value in parts
+            if name == "v1"
+        ):
+            raise BadSignature("No signature matches.")
+        if abs(now.timestamp() - at) > _TOLERANCE:
+            raise BadSignature("It was signed at another time.")
+        return self.parse_webhook(body)
+
+    def parse_webhook(self, body: bytes) -> ProviderEvent:
+        """Read one of `events`."""
+        told = json.loads(body)
+        if not isinstance(told, dict) or "about" not in told:
+            raise ValueError("The body is not an event.")
+        return ProviderEvent(
+            external_id=told["id"],
+            type=told["type"],
+            object_kind=told["kind"],
+            object_reference=told["about"],
+            created_at=datetime.fromtimestamp(told["at"], UTC),
+            live=False,
+            intent_reference=told["intent"],
+            metadata=told["metadata"],
+            payload=told,
+        )
+
+    # How it works.
+
+    def _do(self, name: str, access: Mapping[str, str], work: Callable[[], _T], key: str = "", *asked: object) -> _T:
+        self.calls.append(name)
+        if access.get("secret_key", "") in self.revoked:
+            raise ReconnectNeeded("The key was revoked.") from PermissionError(name)
+        error, after_work = self._errors.pop(0) if self._errors else (None, False)
+        if error and not after_work:
+            raise error from OSError("told to fail")
+        if key:
+            known = self._answers.get(key)
+            if known and known[0] != (name, *asked):
+                raise ProviderRefused("The key was used for another request.", code="idempotency_error") from None
+            answer = known[1] if known else work()
+            self._answers[key] = ((name, *asked), answer)
+        else:
+            answer = work()
+        if error:
+            raise error from OSError("told to fail")
+        return answer  # type: ignore[return-value]
+
+    def _page(self, reference: str) -> HostedCheckout:
+        page = _get(self.checkouts, reference)
+        over = page.state is CheckoutState.OPEN and page.expires_at <= self.clock.now()
+        return self._expire(page) if over else page
+
+    def _expire(self, page: HostedCheckout) -> HostedCheckout:
+        self.checkouts[page.reference] = attrs.evolve(page, state=CheckoutState.EXPIRED, url=None)
+        self._tell("checkout.expired", "checkout", page.reference, page.intent_reference, page.metadata)
+        return self.checkouts[page.reference]
+
+    def _begin(self, amount: Money, metadata: Mapping[str, str], customer: str | None) -> Intent:
+        reference = self._id("intent")
+        nothing = Money.zero(amount.currency)
+        self.intents[reference] = Intent(
+            reference=reference,
+            state=IntentState.WAITING,
+            amount=amount,
+            received=nothing,
+            refunded=nothing,
+            raw_status="waiting",
+            client_secret=f"{reference}_secret",
+            failure=None,
+            metadata=dict(metadata),
+            customer_reference=customer,
+        )
+        return self.intents[reference]
+
+    def _succeed(self, reference: str) -> Intent:
+        amount = self.intents[reference].amount
+        done = self._change(
+            reference, state=IntentState.SUCCEEDED, received=amount, raw_status="succeeded", failure=None
+        )
+        self._tell("intent.succeeded", "intent", reference, reference, done.metadata)
+        return done
+
+    def _change(self, reference: str, **changes: Any) -> Intent:
+        self.intents[reference] = attrs.evolve(self.intents[reference], **changes)
+        return self.intents[reference]
+
+    def _chargeable(self, amount: Money) -> None:
+        try:
+            self.check_amount(amount)
+        except Invalid as error:
+            raise ProviderRefused(str(error), code="amount", field="amount") from error
+
+    def _tell(self, kind: str, about: str, reference: str, intent: str | None, metadata: Mapping[str, str]) -> None:
+        body = {
+            "id": self._id("event"),
+            "type": kind,
+            "kind": about,
+            "about": reference,
+            "intent": intent,
+            "at": int(self.clock.now().timestamp()),
+            "metadata": dict(metadata),
+        }
+        self.events.append(json.dumps(body).encode())
+
+    def _id(self, kind: str) -> str:
+        self._count += 1
+        return f"fake_{kind}_{self._count}"
+
+
+def _get(shelf: Mapping[str, _T], reference: str) -> _T:
+    if reference not in shelf:
+        raise ProviderRefused(f"There is no {reference!r}.", code="missing", missing=True) from KeyError(reference)
+    return shelf[reference]
+
+
+def _signature(secret: str, at: int, body: bytes) -> str:
+    return hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
