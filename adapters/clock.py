@@ -3,6 +3,7 @@
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import final
 
@@ -29,10 +30,11 @@ class RandomIds(Ids):
     """Ids that sort in the order they were made, within one process, and secrets from the operating system.
 
     Within one millisecond, and while the machine's clock is set back, the random part counts on from the last id's
-    (the ULID specification's monotonic factory). Safe to call from several threads.
+    (the ULID specification's monotonic factory). Safe to call from several threads. time_ns: Unix time in nanoseconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, time_ns: Callable[[], int] = time.time_ns) -> None:
+        self._time_ns = time_ns
         self._lock = threading.Lock()
         self._at_ms = 0
         self._random = 0
@@ -40,7 +42,7 @@ class RandomIds(Ids):
     def new(self, kind: str) -> str:
         """A new sortable id with the prefix of its kind (domain/ids.py)."""
         with self._lock:
-            now_ms = time.time_ns() // 1_000_000
+            now_ms = self._time_ns() // 1_000_000
             if now_ms > self._at_ms:
                 self._at_ms, self._random = now_ms, secrets.randbits(_RANDOM_BITS)
             else:

@@ -50,6 +50,9 @@ from application.ports.store import Store
 from application.ports.vault import Vault, WrongKey
 from application.ports.work_queue import WorkQueue
 from application.upkeep.jobs import ExpireLinks, ForgetOld, MarkOverdue, ResumeRefunds, Retention
+from application.work.change_record import ChangeRecord
+from application.work.create_record import CreateRecord
+from application.work.remove_record import RemoveRecord
 from domain.notifications.schedule import DEFAULT, RetrySchedule
 from entrypoints.metrics import Metrics
 from entrypoints.settings import Settings
@@ -63,11 +66,13 @@ USE_CASES: tuple[type[Any], ...] = (
     ChangeConnection,
     ChangeEndpoint,
     ChangePassword,
+    ChangeRecord,
     CloseCheckouts,
     Connect,
     CreateEndpoint,
     CreateInvoice,
     CreatePaymentLink,
+    CreateRecord,
     DeliverDue,
     Disconnect,
     ExpirePaymentLink,
@@ -84,6 +89,7 @@ USE_CASES: tuple[type[Any], ...] = (
     RefundPayment,
     RemoveEndpoint,
     RemoveNotification,
+    RemoveRecord,
     ReturnFromCheckout,
     ReviseInvoice,
     RevokeKey,

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import Enum
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast, final
 
-from sqlalchemy import ColumnElement, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.persistence import tables
 from adapters.persistence.database import Database
-from adapters.persistence.rows import Mapper, attempt_from_row, attempt_to_row
+from adapters.persistence.rows import Mapper, attempt_from_row, attempt_to_row, plain
 from application.ports.store import (
     AlreadyThere,
     Answer,
@@ -20,18 +20,24 @@ from application.ports.store import (
     Counters,
     Deliveries,
     Page,
+    Records,
     Slice,
     StaleWrite,
 )
+from domain.inbox import InboxState, Received
 from domain.notifications.attempts import Attempt
 from domain.notifications.deliveries import Delivery, DeliveryState
 from domain.refusals import NotFound
+from domain.work.records import Kind, Record
 
 T = TypeVar("T")
 
 
 class SqlCollection(Collection[T], Generic[T]):
     """Things of one kind, of one organisation, in one table."""
+
+    _also_saved: Mapping[str, object] = MappingProxyType({})
+    """Columns that are no attribute of the thing and take these values when it is saved."""
 
     def __init__(
         self, database: Database, connection: AsyncConnection, organisation_id: str, mapper: Mapper[T], name: str
@@ -42,7 +48,7 @@ class SqlCollection(Collection[T], Generic[T]):
         self._mapper = mapper
         self._name = name
         self.added = False
-        """Whether something was added in this unit of work."""
+        """Whether this unit of work has brought work for a worker."""
         table = mapper.table
         # An organisation's own row is owned by itself.
         owner = table.c.get("organisation_id")
@@ -81,19 +87,20 @@ class SqlCollection(Collection[T], Generic[T]):
         if "version" in row:
             where.append(self._table.c.version == row["version"])
             row["version"] += 1
-        result = await self._connection.execute(update(self._table).where(*where).values(row))
+        result = await self._connection.execute(update(self._table).where(*where).values({**row, **self._also_saved}))
         if result.rowcount != 1:
             raise StaleWrite(f"The {self._name} was changed by someone else meanwhile.")
-        if "version" not in row:
-            return thing
-        return self._mapper.kind(**{**_shallow(thing), "version": row["version"]})
+        return self._mapper.at_version(thing, row["version"]) if "version" in row else thing
 
     async def remove(self, id: str) -> None:
         await self._connection.execute(delete(self._table).where(self._mine, self._table.c.id == id))
 
     async def page(self, slice: Slice = Slice(), /, **equal: object) -> Page[T]:  # noqa: B008  # a frozen value
+        return await self._part(slice, self._filters(equal))
+
+    async def _part(self, slice: Slice, where: Sequence[ColumnElement[bool]]) -> Page[T]:
         id_ = self._table.c.id
-        query = select(self._table).where(self._mine, *self._filters(equal)).limit(slice.limit + 1)
+        query = select(self._table).where(self._mine, *where).limit(slice.limit + 1)
         if slice.after is not None:
             query = query.where(id_ < slice.after if slice.newest_first else id_ > slice.after)
         query = query.order_by(id_.desc() if slice.newest_first else id_.asc())
@@ -110,23 +117,15 @@ class SqlCollection(Collection[T], Generic[T]):
         filters: list[ColumnElement[bool]] = []
         for name, value in equal.items():
             column = self._table.c[name]
-            if isinstance(value, tuple | frozenset | set):
-                filters.append(column.in_([_plain(v) for v in value]))
-            else:
-                filters.append(column.is_(None) if value is None else column == _plain(value))
+            values = tuple(value) if isinstance(value, tuple | frozenset | set) else (value,)
+            wanted = [plain(one) for one in values if one is not None]
+            one_of = column == wanted[0] if len(wanted) == 1 else column.in_(wanted)
+            filters.append(or_(one_of, column.is_(None)) if None in values else one_of)
         return filters
 
     def _check_owner(self, row: Mapping[str, Any]) -> None:
         owner = row.get("organisation_id", row.get("id"))
         assert owner == self._organisation_id, "a unit of work writes only its own organisation's things"
-
-
-def _plain(value: object) -> object:
-    return value.value if isinstance(value, Enum) else value
-
-
-def _shallow(thing: Any) -> dict[str, Any]:
-    return {field.name: getattr(thing, field.name) for field in thing.__attrs_attrs__}
 
 
 @final
@@ -142,13 +141,20 @@ class SqlDeliveries(SqlCollection[Delivery], Deliveries):
             self.added = True
 
     async def cancel_pending(self, destination_id: str, reason: str, now: datetime) -> int:
-        result = await self._connection.execute(
-            update(self._table)
+        waiting = (
+            select(self._table.c.id)
             .where(
                 self._mine,
                 self._table.c.destination_id == destination_id,
                 self._table.c.state == DeliveryState.PENDING.value,
             )
+            # In the order in which workers record, so that neither holds what the other waits for.
+            .order_by(self._table.c.id)
+            .with_for_update()
+        )
+        result = await self._connection.execute(
+            update(self._table)
+            .where(self._table.c.id.in_(waiting), self._table.c.state == DeliveryState.PENDING.value)
             # A worker that holds one of them must not record over this.
             .values(
                 state=DeliveryState.CANCELLED.value,
@@ -165,6 +171,28 @@ class SqlDeliveries(SqlCollection[Delivery], Deliveries):
             query = query.where(self._table.c.destination_id == destination_id)
         found: dict[str, int] = dict((await self._connection.execute(query)).tuples().all())
         return {state.value: found.get(state.value, 0) for state in DeliveryState}
+
+
+@final
+class SqlInbox(SqlCollection[Received]):
+    """Received webhooks. Saving one ends the claim on it: what is to be tried again waits for its time, not the lease's."""
+
+    _also_saved: Mapping[str, object] = MappingProxyType({"leased_until": None})
+
+    async def save(self, thing: Received) -> Received:
+        saved = await super().save(thing)
+        self.added = self.added or thing.state is InboxState.PENDING
+        return saved
+
+
+@final
+class SqlRecords(SqlCollection[Record], Records):
+    """Work records; their fields are in one JSON column, which both databases can look into."""
+
+    async def matching(self, kind: Kind, slice: Slice, fields: Mapping[str, str]) -> Page[Record]:
+        kept = self._table.c.fields
+        where = [kept[tuple(name.split("."))].as_string() == value for name, value in fields.items()]
+        return await self._part(slice, [self._table.c.kind == kind.name, *where])
 
 
 @final

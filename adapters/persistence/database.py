@@ -24,7 +24,7 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
-        self._writer = asyncio.Lock()
+        self._line: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     @classmethod
     def at(cls, url: str) -> "Database":
@@ -33,12 +33,18 @@ class Database:
         if parsed.get_backend_name() == "sqlite":
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), pool_size=8, max_overflow=16)
+            engine = create_async_engine(
+                parsed.set(drivername="sqlite+aiosqlite"), pool_size=8, max_overflow=16, hide_parameters=True
+            )
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
         else:
+            query = dict(parsed.query)
+            if "sslmode" in query:  # libpq's word, which people paste; asyncpg says ssl
+                query["ssl"] = query.pop("sslmode")
+            parsed = parsed.set(drivername="postgresql+asyncpg", query=query)
             engine = create_async_engine(
-                parsed.set(drivername="postgresql+asyncpg"), pool_size=10, max_overflow=10, pool_pre_ping=True
+                parsed, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
             )
         return cls(engine)
 
@@ -49,14 +55,23 @@ class Database:
             async with self.engine.connect() as connection:
                 yield connection
             return
-        async with self._writer, self.engine.connect() as connection:
+        async with self._writers(), self.engine.connect() as connection:
             yield await connection.execution_options(patchbay_writes=True)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that only reads."""
+        """A transaction that only reads, and sees one state of the database from its first question to its last."""
+        # SQLite's transactions are like this anyway.
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         async with self.engine.connect() as connection:
-            yield connection
+            yield await connection.execution_options(**options)
+
+    def _writers(self) -> asyncio.Lock:
+        """The line the writers stand in. A lock belongs to one event loop; another loop gets a line of its own."""
+        loop = asyncio.get_running_loop()
+        if self._line is None or self._line[0] is not loop:
+            self._line = (loop, asyncio.Lock())
+        return self._line[1]
 
     def insert(self, table: Table) -> Any:
         """An INSERT that knows ON CONFLICT, in this database's dialect."""
@@ -70,7 +85,7 @@ class Database:
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

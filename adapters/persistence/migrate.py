@@ -30,14 +30,14 @@ def config(connection: Connection | None = None) -> Config:
 
 
 async def migrate(database: Database, revision: str = "head") -> tuple[str | None, str | None]:
-    """Apply what is missing, one process at a time. Returns the revision before and after.
+    """Go up or down to a revision, one process at a time. Returns the revision before and after.
 
-    Raises DatabaseIsNewer.
+    `revision`: `head`, `base`, or one of ours. Raises DatabaseIsNewer.
     """
     async with database.writing() as connection:
         if not database.is_sqlite:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        result = await connection.run_sync(_upgrade, revision)
+        result = await connection.run_sync(_move, revision)
         await connection.commit()
     return result
 
@@ -48,15 +48,19 @@ async def pending(database: Database) -> bool:
         return await connection.run_sync(_present) != ScriptDirectory.from_config(config()).get_current_head()
 
 
-def _upgrade(connection: Connection, revision: str) -> tuple[str | None, str | None]:
+def _move(connection: Connection, revision: str) -> tuple[str | None, str | None]:
     before = _present(connection)
     scripts = ScriptDirectory.from_config(config())
-    if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+    head = scripts.get_current_head()
+    ladder = [None, *(script.revision for script in reversed(list(scripts.walk_revisions())))]
+    if before not in ladder:
         raise DatabaseIsNewer(
             f"The database is at revision {before}, which this version of the hub does not know: it was used by a newer one."
         )
-    if before != scripts.get_current_head() or revision != "head":
-        (command.upgrade if revision == "head" else command.downgrade)(config(connection), revision)
+    wanted = {"head": head, "base": None}.get(revision, revision)
+    if wanted != before:
+        move = command.upgrade if ladder.index(wanted) > ladder.index(before) else command.downgrade
+        move(config(connection), revision)
     return before, _present(connection)
 
 

@@ -10,9 +10,9 @@ from cattrs.preconf.json import make_converter
 from sqlalchemy import JSON, Table
 
 from domain.money import Currency, Money
+from domain.notifications.attempts import Attempt, Outcome, Verdict
 from domain.work.kinds import kind_named
 from domain.work.records import Kind
-from domain.notifications.attempts import Attempt, Outcome, Verdict
 
 T = TypeVar("T")
 
@@ -43,6 +43,21 @@ class Mapper(Generic[T]):
         """The value; validated again as it is built."""
         return self.kind(**{name: read(row) for name, read in self._read})
 
+    def at_version(self, value: T, version: int) -> T:
+        """The same value with its new version."""
+        return self.kind(**{**{name: getattr(value, name) for name, _ in self._read}, "version": version})
+
+
+def plain(value: object) -> object:
+    """A value as its column holds it, for comparing."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Currency):
+        return value.code
+    if isinstance(value, Kind):
+        return value.name
+    return value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
+
 
 def _writer(name: str, hint: Any, table: Table) -> Callable[[Any], dict[str, Any]]:
     if hint is Money:
@@ -53,7 +68,7 @@ def _writer(name: str, hint: Any, table: Table) -> Callable[[Any], dict[str, Any
         return lambda value: {name: value.code}
     if hint is Kind:
         return lambda value: {name: value.name}
-    if _plain(hint) is date:
+    if _without_none(hint) is date:
         return lambda value: {name: value and value.isoformat()}
     if isinstance(hint, type) and issubclass(hint, Enum):
         return lambda value: {name: value.value}
@@ -69,14 +84,14 @@ def _reader(name: str, hint: Any, table: Table) -> Callable[[Mapping[str, Any]],
         return lambda row: Currency(row[name])
     if hint is Kind:
         return lambda row: kind_named(row[name])
-    if _plain(hint) is date:
+    if _without_none(hint) is date:
         return lambda row: row[name] and date.fromisoformat(row[name])
     if isinstance(hint, type) and issubclass(hint, Enum):
         return lambda row: hint(row[name])
     return lambda row: row[name]
 
 
-def _plain(hint: Any) -> Any:
+def _without_none(hint: Any) -> Any:
     """`date` for `date | None`."""
     arguments = [a for a in getattr(hint, "__args__", ()) if a is not type(None)]
     return arguments[0] if len(arguments) == 1 and not isinstance(hint, type) and arguments[0] is not datetime else hint
@@ -99,7 +114,7 @@ def attempt_to_row(attempt: Attempt) -> dict[str, Any]:
         "request_body": outcome.request_body,
         "headers": dict(outcome.headers),
         "body": outcome.body,
-        "retry_after_s": None if outcome.retry_after is None else int(outcome.retry_after.total_seconds()),
+        "retry_after_us": None if outcome.retry_after is None else outcome.retry_after // timedelta(microseconds=1),
     }
 
 
@@ -120,6 +135,6 @@ def attempt_from_row(row: Mapping[str, Any]) -> Attempt:
             row["request_body"],
             row["headers"],
             row["body"],
-            None if row["retry_after_s"] is None else timedelta(seconds=row["retry_after_s"]),
+            None if row["retry_after_us"] is None else timedelta(microseconds=row["retry_after_us"]),
         ),
     )

@@ -5,11 +5,19 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast, final
 
-from sqlalchemy import Table, and_, delete, func, or_, select, text, update
+from sqlalchemy import Column, ColumnElement, Select, Table, and_, case, delete, func, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.persistence import tables
-from adapters.persistence.collections import SqlAnswers, SqlAttempts, SqlCollection, SqlCounters, SqlDeliveries
+from adapters.persistence.collections import (
+    SqlAnswers,
+    SqlAttempts,
+    SqlCollection,
+    SqlCounters,
+    SqlDeliveries,
+    SqlInbox,
+    SqlRecords,
+)
 from adapters.persistence.database import Database
 from adapters.persistence.rows import Mapper, attempt_to_row
 from application.ports.clock import Clock
@@ -51,15 +59,26 @@ T = TypeVar("T")
 SHARE = 8
 """How many deliveries to one destination a worker takes at a time: one slow receiver must not hold up the others."""
 
+FORGET_AT_ONCE = 500
+
+
+def _due(table: Table, now: datetime) -> ColumnElement[bool]:
+    """Pending, its time has come, and no worker holds it."""
+    free = or_(table.c.leased_until.is_(None), table.c.leased_until <= now)
+    return and_(table.c.state == "pending", table.c.due_at <= now, free)
+
 
 @final
 class SqlWork(Work):
     """One unit of work in one organisation, on one database transaction."""
 
-    def __init__(self, database: Database, connection: AsyncConnection, organisation_id: str, queue: WorkQueue) -> None:
+    def __init__(
+        self, database: Database, connection: AsyncConnection, organisation_id: str, queue: WorkQueue, *, writes: bool
+    ) -> None:
         self.organisation_id = organisation_id
         self._connection = connection
         self._queue = queue
+        self._writes = writes
 
         def collection(mapper: Mapper[Any], name: str) -> Any:
             return SqlCollection(database, connection, organisation_id, mapper, name)
@@ -75,8 +94,8 @@ class SqlWork(Work):
         self.deliveries = SqlDeliveries(database, connection, organisation_id, _DELIVERIES, "delivery")
         self.attempts = SqlAttempts(connection, organisation_id)
         self.connections = collection(_CONNECTIONS, "connection")
-        self.inbox: SqlCollection[Received] = collection(_INBOX, "received webhook")
-        self.records = collection(_RECORDS, "record")
+        self.inbox = SqlInbox(database, connection, organisation_id, _INBOX, "received webhook")
+        self.records = SqlRecords(database, connection, organisation_id, _RECORDS, "record")
         self.invoices = collection(_INVOICES, "invoice")
         self.payments = collection(_PAYMENTS, "payment")
         self.refunds = collection(_REFUNDS, "refund")
@@ -85,6 +104,7 @@ class SqlWork(Work):
         self.audit = collection(_AUDIT, "audit entry")
 
     async def commit(self) -> None:
+        assert self._writes, "this unit of work only reads"
         await self._connection.commit()
         # What waits in the database is announced here, so that no use case can forget to.
         if self.deliveries.added:
@@ -105,24 +125,24 @@ class SqlStore(Store):
     @asynccontextmanager
     async def of(self, organisation_id: str) -> AsyncIterator[Work]:
         async with self._database.writing() as connection:
-            yield SqlWork(self._database, connection, organisation_id, self._queue)
+            yield SqlWork(self._database, connection, organisation_id, self._queue, writes=True)
 
     @asynccontextmanager
     async def reading(self, organisation_id: str) -> AsyncIterator[Work]:
         async with self._database.reading() as connection:
-            yield SqlWork(self._database, connection, organisation_id, self._queue)
+            yield SqlWork(self._database, connection, organisation_id, self._queue, writes=False)
 
     async def found(self, organisation: Organisation, owner: User | None = None) -> None:
         async with self._database.writing() as connection:
-            await connection.execute(tables.organisations.insert().values(_ORGANISATIONS.to_row(organisation)))
+            await self._add(connection, _ORGANISATIONS, organisation, f"There already is {organisation.id}.")
             if owner is not None:
-                row = _USERS.to_row(owner)
-                added = await connection.execute(
-                    self._database.insert(tables.users).values(row).on_conflict_do_nothing()
-                )
-                if added.rowcount != 1:
-                    raise AlreadyThere(f"Someone already signs in as {owner.email}.")
+                await self._add(connection, _USERS, owner, f"Someone already signs in as {owner.email}.")
             await connection.commit()
+
+    async def _add(self, connection: AsyncConnection, mapper: Mapper[T], thing: T, taken: str) -> None:
+        statement = self._database.insert(mapper.table).values(mapper.to_row(thing)).on_conflict_do_nothing()
+        if (await connection.execute(statement)).rowcount != 1:
+            raise AlreadyThere(taken)
 
     async def organisations(self) -> tuple[Organisation, ...]:
         return await self._select(_ORGANISATIONS)
@@ -154,41 +174,28 @@ class SqlStore(Store):
 
     async def claim_deliveries(self, now: datetime, lease: timedelta, limit: int) -> tuple[Claimed, ...]:
         table = tables.deliveries
-        due = and_(
-            table.c.state == DeliveryState.PENDING.value,
-            table.c.due_at <= now,
-            or_(table.c.leased_until.is_(None), table.c.leased_until <= now),
-        )
+        due = _due(table, now)
         rank = func.row_number().over(partition_by=table.c.destination_id, order_by=(table.c.due_at, table.c.id))
         ranked = select(table.c.id, table.c.due_at, rank.label("rank")).where(due).subquery()
         fair = select(ranked.c.id).where(ranked.c.rank <= SHARE).order_by(ranked.c.due_at, ranked.c.id).limit(limit)
         async with self._database.writing() as connection:
-            ids = list((await connection.execute(fair)).scalars())
-            if not ids:
-                return ()
-            # The condition is repeated: on PostgreSQL another worker may have taken some of them meanwhile.
-            claim = (
-                update(table)
-                .where(table.c.id.in_(ids), due)
-                .values(leased_until=now + lease, generation=table.c.generation + 1)
-                .returning(table)
+            rows = await self._claim(
+                connection, table, fair, due, leased_until=now + lease, generation=table.c.generation + 1
             )
-            rows = (await connection.execute(claim)).mappings().all()
+            if not rows:
+                return ()
             wanted = {row["event_id"] for row in rows}
             found = await connection.execute(select(tables.events).where(tables.events.c.id.in_(wanted)))
             events = {row["id"]: _EVENTS.from_row(cast("Mapping[str, Any]", row)) for row in found.mappings()}
             await connection.commit()
-        claimed = [
-            Claimed(_DELIVERIES.from_row(cast("Mapping[str, Any]", row)), events[row["event_id"]], row["generation"])
-            for row in rows
-        ]
+        claimed = [Claimed(_DELIVERIES.from_row(row), events[row["event_id"]], row["generation"]) for row in rows]
         return tuple(sorted(claimed, key=lambda c: (c.delivery.due_at, c.delivery.id)))
 
     async def record_attempts(self, tried: Sequence[Tried]) -> tuple[Tried, ...]:
         table = tables.deliveries
         kept: list[Tried] = []
         async with self._database.writing() as connection:
-            for one in tried:
+            for one in sorted(tried, key=lambda one: one.delivery.id):  # as cancel_pending does
                 row = _DELIVERIES.to_row(one.delivery)
                 result = await connection.execute(
                     update(table)
@@ -204,42 +211,33 @@ class SqlStore(Store):
 
     async def claim_inbox(self, now: datetime, lease: timedelta, limit: int) -> tuple[Received, ...]:
         table = tables.inbox
-        due = and_(
-            table.c.state == InboxState.PENDING.value,
-            table.c.due_at <= now,
-            or_(table.c.leased_until.is_(None), table.c.leased_until <= now),
-        )
+        due = _due(table, now)
+        oldest = select(table.c.id).where(due).order_by(table.c.due_at, table.c.id).limit(limit)
         async with self._database.writing() as connection:
-            ids = list(
-                (
-                    await connection.execute(select(table.c.id).where(due).order_by(table.c.due_at).limit(limit))
-                ).scalars()
-            )
-            if not ids:
-                return ()
-            claim = update(table).where(table.c.id.in_(ids), due).values(leased_until=now + lease).returning(table)
-            rows = (await connection.execute(claim)).mappings().all()
+            rows = await self._claim(connection, table, oldest, due, leased_until=now + lease)
             await connection.commit()
-        received = [_INBOX.from_row(cast("Mapping[str, Any]", row)) for row in rows]
-        return tuple(sorted(received, key=lambda one: one.id))
+        return tuple(sorted((_INBOX.from_row(row) for row in rows), key=lambda one: one.id))
+
+    async def _claim(
+        self, connection: AsyncConnection, table: Table, which: Select[Any], due: ColumnElement[bool], **values: Any
+    ) -> list[Mapping[str, Any]]:
+        """Take rows for this worker: on PostgreSQL, those that no other worker is taking at this moment."""
+        free = select(table.c.id).where(table.c.id.in_(which), due).with_for_update(skip_locked=True)
+        ids = list((await connection.execute(free)).scalars())
+        if not ids:
+            return []
+        claim = update(table).where(table.c.id.in_(ids)).values(values).returning(table)
+        return [cast("Mapping[str, Any]", row) for row in (await connection.execute(claim)).mappings()]
 
     async def next_due(self) -> datetime | None:
-        moments = []
+        moments: list[datetime | None] = []
         async with self._database.reading() as connection:
             for table in (tables.deliveries, tables.inbox):
                 # A leased row is due again when its lease is over.
-                due = func.coalesce(func.max(table.c.due_at, table.c.leased_until), table.c.due_at)
-                if not self._database.is_sqlite:
-                    due = func.coalesce(func.greatest(table.c.due_at, table.c.leased_until), table.c.due_at)
+                due = case((table.c.leased_until > table.c.due_at, table.c.leased_until), else_=table.c.due_at)
                 query = select(func.min(due)).where(table.c.state == "pending")
-                moment = (await connection.execute(query)).scalar()
-                if moment is not None:
-                    moments.append(
-                        moment
-                        if isinstance(moment, datetime)
-                        else tables.Instant().process_result_value(moment, connection.dialect)
-                    )
-        return min((m for m in moments if m is not None), default=None)
+                moments.append((await connection.execute(query)).scalar_one())
+        return min((moment for moment in moments if moment is not None), default=None)
 
     async def backlog(self) -> Mapping[str, Any]:
         deliveries, inbox = tables.deliveries, tables.inbox
@@ -263,25 +261,35 @@ class SqlStore(Store):
         }
 
     async def forget(self, before: datetime) -> Mapping[str, int]:
-        deliveries, attempts, inbox = tables.deliveries, tables.attempts, tables.inbox
+        deliveries, inbox, answers, sessions = tables.deliveries, tables.inbox, tables.answers, tables.sessions
         finished = and_(deliveries.c.state != DeliveryState.PENDING.value, deliveries.c.finished_at < before)
         handled = and_(
             inbox.c.state.in_([InboxState.HANDLED.value, InboxState.IGNORED.value]), inbox.c.handled_at < before
         )
-        counts: dict[str, int] = {}
-        async with self._database.writing() as connection:
-            await connection.execute(
-                delete(attempts).where(attempts.c.delivery_id.in_(select(deliveries.c.id).where(finished)))
-            )
-            for name, statement in (
-                ("deliveries", delete(deliveries).where(finished)),
-                ("inbox", delete(inbox).where(handled)),
-                ("answers", delete(tables.answers).where(tables.answers.c.created_at < before)),
-                ("sessions", delete(tables.sessions).where(tables.sessions.c.expires_at < self._clock.now())),
-            ):
-                counts[name] = (await connection.execute(statement)).rowcount
-            await connection.commit()
-        return counts
+        return {
+            "deliveries": await self._forget(deliveries, finished, tables.attempts.c.delivery_id),
+            "inbox": await self._forget(inbox, handled),
+            "answers": await self._forget(answers, answers.c.created_at < before),
+            "sessions": await self._forget(sessions, sessions.c.expires_at < self._clock.now()),
+        }
+
+    async def _forget(self, table: Table, old: ColumnElement[bool], pointer: Column[str] | None = None) -> int:
+        """Delete rows, and what points at them, a batch to a transaction: no writer waits long."""
+        columns = tuple(table.primary_key.columns)
+        key = columns[0] if len(columns) == 1 else tuple_(*columns)
+        count = 0
+        while True:
+            async with self._database.writing() as connection:
+                rows = (await connection.execute(select(*columns).where(old).limit(FORGET_AT_ONCE))).all()
+                batch = [row[0] if len(columns) == 1 else tuple(row) for row in rows]
+                if not batch:
+                    return count
+                if pointer is not None:
+                    await connection.execute(delete(pointer.table).where(pointer.in_(batch)))
+                count += (await connection.execute(delete(table).where(key.in_(batch), old))).rowcount
+                await connection.commit()
+            if len(batch) < FORGET_AT_ONCE:
+                return count
 
     async def marked(self, name: str) -> str | None:
         async with self._database.reading() as connection:

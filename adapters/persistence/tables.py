@@ -37,6 +37,33 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
+class _Keepable(TypeDecorator[str]):
+    """Texts both databases can keep: NUL and unpaired surrogates become U+FFFD, as a receiver's binary answer may hold
+    them, and PostgreSQL or UTF-8 refuses them. Looking for such a text finds nothing."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class Short(_Keepable):
+    """A text of bounded length."""
+
+    impl = String
+    cache_ok = True
+
+
+class Long(_Keepable):
+    """A text of any length."""
+
+    impl = Text
+    cache_ok = True
+
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -47,15 +74,15 @@ metadata = MetaData(
 
 
 def _key() -> Column[str]:
-    return Column("id", String(64), primary_key=True)
+    return Column("id", Short(64), primary_key=True)
 
 
 def _text(name: str, *, null: bool = False, length: int = 255) -> Column[str]:
-    return Column(name, String(length), nullable=null)
+    return Column(name, Short(length), nullable=null)
 
 
 def _long(name: str, *, null: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=null)
+    return Column(name, Long, nullable=null)
 
 
 def _json(name: str, *, null: bool = False) -> Column[Any]:
@@ -89,11 +116,11 @@ organisations = Table(
     _key(),
     _text("name"),
     _instant("created_at"),
-    _text("notices_to", null=True),
+    _text("notices_to", null=True, length=320),
 )
 users = _owned(
     "users",
-    Column("email", String(320), nullable=False, unique=True),
+    Column("email", Short(320), nullable=False, unique=True),
     _text("password_hash"),
     _text("role", length=20),
     _instant("created_at"),
@@ -104,8 +131,8 @@ sessions = _owned(
 )
 api_keys = _owned(
     "api_keys",
-    _text("name"),
-    Column("hash", String(64), nullable=False, unique=True),
+    _long("name"),
+    Column("hash", Short(64), nullable=False, unique=True),
     _text("hint", length=8),
     _json("scopes"),
     _instant("created_at"),
@@ -212,7 +239,7 @@ attempts = _owned(
     _long("request_body"),
     _json("headers"),
     _long("body"),
-    _number("retry_after_s", null=True),
+    _number("retry_after_us", null=True),
     Index(None, "delivery_id", "number"),
 )
 connections = _owned(
@@ -225,7 +252,7 @@ connections = _owned(
     _instant("updated_at"),
     _flag("live"),
     _text("state", length=20),
-    _text("account", null=True),
+    _long("account", null=True),
     _instant("last_used_at", null=True),
     _long("last_error", null=True),
     _instant("last_error_at", null=True),
@@ -319,7 +346,7 @@ links = _owned(
     _text("invoice_id", length=64),
     _text("connection_id", length=64),
     _text("provider", length=40),
-    Column("token", String(64), nullable=False, unique=True),
+    Column("token", Short(64), nullable=False, unique=True),
     _instant("created_at"),
     _instant("updated_at"),
     _instant("expires_at"),
@@ -348,7 +375,7 @@ checkouts = _owned(
 )
 audit = _owned(
     "audit",
-    _text("actor"),
+    _long("actor"),
     _text("action", length=100),
     _text("subject"),
     _instant("at"),
@@ -358,8 +385,8 @@ audit = _owned(
 leases = Table(
     "leases",
     metadata,
-    Column("name", String(255), primary_key=True),
+    Column("name", Long, primary_key=True),
     _text("holder", length=64),
     _instant("until"),
 )
-marks = Table("marks", metadata, Column("name", String(255), primary_key=True), Column("value", Text, nullable=False))
+marks = Table("marks", metadata, Column("name", Short(255), primary_key=True), _long("value"))

@@ -12,11 +12,14 @@ from application.ports.vault import Vault
 from domain.billing.links import Checkout, CheckoutState
 from domain.connections.connection import ConnectionState
 
-_STATES = {
+STATES = {
     ProviderState.OPEN: CheckoutState.OPEN,
     ProviderState.COMPLETE: CheckoutState.COMPLETE,
     ProviderState.EXPIRED: CheckoutState.EXPIRED,
+    # A word we do not know is no reason to take the page from its payer.
+    ProviderState.UNKNOWN: CheckoutState.OPEN,
 }
+"""Our word for what a provider says of a hosted page."""
 
 
 @attrs.define
@@ -51,7 +54,7 @@ class CloseCheckouts:
             payments = self._providers.payments(connection.provider)
             try:
                 now_there = await payments.expire_checkout(opened(self._vault, connection), checkout.reference)
-                state = _STATES[now_there.state]
+                state = STATES[now_there.state]
             except ProviderRefused as refused:
                 if not refused.missing:
                     raise

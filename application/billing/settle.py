@@ -9,20 +9,18 @@ from datetime import timedelta
 
 import attrs
 
-from application.billing.close_checkouts import CloseCheckouts
+from application.billing.close_checkouts import STATES, CloseCheckouts
 from application.connections.access import opened
 from application.notifications.tell import Tell
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.leases import Leases
-from application.ports.payments import CheckoutState as ProviderCheckoutState
 from application.ports.payments import Intent, IntentState, ProviderRefund, RefundState
 from application.ports.providers import Providers
 from application.ports.store import Store, Work
 from application.ports.vault import Vault
 from domain.billing.bodies import invoice_body, money_body, payment_body
 from domain.billing.invoices import Invoice
-from domain.billing.links import CheckoutState
 from domain.billing.payments import Fact, FactKind, Payment
 from domain.billing.payments import RefundState as OurRefundState
 from domain.connections.connection import Connection
@@ -55,11 +53,7 @@ class Settle:
         if not ours:
             return False
         now = self._clock.now()
-        state = {
-            ProviderCheckoutState.OPEN: CheckoutState.OPEN,
-            ProviderCheckoutState.COMPLETE: CheckoutState.COMPLETE,
-            ProviderCheckoutState.EXPIRED: CheckoutState.EXPIRED,
-        }[page.state]
+        state = STATES[page.state]
         async with self._store.of(organisation_id) as work:
             checkout = await work.checkouts.find(page.metadata.get("patchbay_checkout", ""))
             if checkout is not None:

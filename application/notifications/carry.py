@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -22,6 +21,7 @@ from domain.notifications.composing import compose
 from domain.notifications.deliveries import Delivery, DestinationKind
 from domain.notifications.endpoints import Endpoint
 from domain.notifications.message import Action, Fact, Message, Tone
+from domain.notifications.schedule import read_retry_after
 from domain.notifications.signing import sign
 
 _NOTHING = timedelta()
@@ -138,21 +138,6 @@ def judge(reply: Reply, now: datetime) -> Outcome:
         body=reply.body[:KEPT_BODY].decode("utf-8", "replace"),
         retry_after=read_retry_after(reply.headers.get("retry-after"), now),
     )
-
-
-def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """A Retry-After header: seconds or an HTTP date (RFC 9110 §10.2.3); None for anything else."""
-    if not value:
-        return None
-    if value.strip().isascii() and value.strip().isdigit():
-        return timedelta(seconds=min(int(value.strip()), 10**9))
-    try:
-        moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(moment - now, _NOTHING)
 
 
 def message_from(stored: Mapping[str, Any]) -> Message:

@@ -49,6 +49,8 @@ class CheckoutState(Enum):
     OPEN = "open"
     COMPLETE = "complete"
     EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    """A state this version of the hub has not heard of."""
 
 
 class IntentState(Enum):

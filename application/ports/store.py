@@ -25,7 +25,7 @@ from domain.notifications.deliveries import Delivery
 from domain.notifications.endpoints import Endpoint
 from domain.organisations import ApiKey, Organisation, Session, User
 from domain.refusals import Conflict, Invalid
-from domain.work.records import Record
+from domain.work.records import Kind, Record
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -159,6 +159,17 @@ class Attempts(Protocol):
         """The attempts of one delivery, oldest first."""
 
 
+class Records(Collection[Record], Protocol):
+    """Work records of every kind."""
+
+    @abstractmethod
+    async def matching(self, kind: Kind, slice: Slice, fields: Mapping[str, str]) -> Page[Record]:
+        """A part of the list of one kind, of those whose kept fields are these texts.
+
+        A name with a dot leads into a field: `subject.id`. Lists are not looked into.
+        """
+
+
 class Work(Protocol):
     """One unit of work in one organisation."""
 
@@ -175,7 +186,7 @@ class Work(Protocol):
     attempts: Attempts
     connections: Collection[Connection]
     inbox: Collection[Received]
-    records: Collection[Record]
+    records: Records
     invoices: Collection[Invoice]
     payments: Collection[Payment]
     refunds: Collection[Refund]

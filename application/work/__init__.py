@@ -1,0 +1,1 @@
+"""Work records: create, change, remove; each tells the events that its kind declares."""

@@ -64,7 +64,7 @@ class Provider:
     """The page under docs/ that tells how to get keys."""
     receives_webhooks: bool = False
     live_marker: tuple[str, str] | None = None
-    """(field, prefix) that tells a live connection from a test one, such as ("secret_key", "sk_live_")."""
+    """(field, text within it) that tells a live connection from a test one, such as ("secret_key", "_live_")."""
 
     def read(self, given: Mapping[str, str | None]) -> tuple[dict[str, str], dict[str, str]]:
         """Sort what was typed into (settings, secrets). Raises Invalid naming every field that is wrong."""
@@ -96,8 +96,8 @@ class Provider:
         """Whether real money or real people are at the other end."""
         if self.live_marker is None:
             return True
-        field, prefix = self.live_marker
-        return secrets.get(field, "").startswith(prefix)
+        field, text = self.live_marker
+        return text in secrets.get(field, "")
 
 
 def _is_http(value: str) -> bool:

@@ -19,7 +19,9 @@ from entrypoints.api.integrations import Integrations, Notifications
 from entrypoints.api.invoices import Invoices
 from entrypoints.api.keys import Audit, Keys
 from entrypoints.api.payments import Billing, Payments
+from entrypoints.api.record_schemas import RecordSchemas
 from entrypoints.api.webhooks import Deliveries, Webhooks
+from entrypoints.api.work import CONTROLLERS as RECORDS
 from entrypoints.wiring import Hub
 
 MAX_BODY = 1024 * 1024
@@ -38,6 +40,7 @@ API: tuple[ControllerRouterHandler, ...] = (
     Payments,
     ProviderWebhooks,
     Webhooks,
+    *RECORDS,
 )
 
 
@@ -59,6 +62,7 @@ def create_app(hub: Hub, pages: Sequence[ControllerRouterHandler] = ()) -> Lites
         dependencies=dependencies,
         exception_handlers={**errors.HANDLERS, idempotency.AlreadyAnswered: idempotency.on_already_answered},
         openapi_config=_openapi(),
+        plugins=[RecordSchemas()],
         request_max_body_size=MAX_BODY,
         response_cache_config=ResponseCacheConfig(default_expiration=0),
         logging_config=None,

@@ -21,7 +21,7 @@ _SAFETY = (
         b"content-security-policy",
         (
             b"default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self' data:; font-src 'self';"
-            b" connect-src 'self'; form-action *; frame-ancestors 'none'; base-uri 'none'"
+            b" connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
         ),
     ),
 )

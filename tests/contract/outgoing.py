@@ -7,6 +7,7 @@ import asyncio
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -83,9 +84,10 @@ class OutgoingContract(ABC):
     @pytest.fixture
     async def local(self) -> AsyncIterator[Outgoing]:
         """A transport that may dial 127.0.0.1, and knows no names."""
-        async for outgoing in self.open(AddressGuard(("127.0.0.1",), resolve=names())):
+        async with self.open(AddressGuard(("127.0.0.1",), resolve=names())) as outgoing:
             yield outgoing
 
+    @asynccontextmanager
     async def open(self, guard: AddressGuard, tls: ssl.SSLContext | None = None) -> AsyncIterator[Outgoing]:
         """A transport that is closed in the end."""
         outgoing = self.make(guard, tls)
@@ -401,7 +403,7 @@ class OutgoingContract(ABC):
         authority = Authority()
         async with HostileServer(keeps_answering(OK), authority.server("hooks.test")) as server:
             guard = AddressGuard((f"hooks.test:{server.port}",), resolve=names(hooks_test=["127.0.0.1"]))
-            async for outgoing in self.open(guard, authority.client()):
+            async with self.open(guard, authority.client()) as outgoing:
                 assert (await self.send(outgoing, server, host="hooks.test")).status == 200
                 assert (await self.send(outgoing, server, host="HOOKS.test.")).status == 200
             assert server.names == ["hooks.test"]
@@ -416,7 +418,7 @@ class OutgoingContract(ABC):
         authority = Authority()
         async with HostileServer(answers(OK), authority.server(certified, expired=expired)) as server:
             guard = AddressGuard(("127.0.0.1",), resolve=names(hooks_test=["127.0.0.1"]))
-            async for outgoing in self.open(guard, authority.client()):
+            async with self.open(guard, authority.client()) as outgoing:
                 with pytest.raises(Unreachable, match="certificate") as caught:
                     await self.send(outgoing, server, host=host)
                 assert not caught.value.timed_out
@@ -425,7 +427,7 @@ class OutgoingContract(ABC):
     async def test_an_unknown_authority_is_not_trusted(self) -> None:
         """By default only the usual authorities are."""
         async with HostileServer(answers(OK), Authority().server("127.0.0.1")) as server:
-            async for outgoing in self.open(AddressGuard(("127.0.0.1",))):
+            async with self.open(AddressGuard(("127.0.0.1",))) as outgoing:
                 with pytest.raises(Unreachable, match="certificate"):
                     await self.send(outgoing, server)
             assert server.requests == []
@@ -462,7 +464,7 @@ class OutgoingContract(ABC):
     @pytest.mark.parametrize("url", FORBIDDEN_URLS)
     async def test_a_forbidden_url_is_refused_before_anything_is_sent(self, url: str) -> None:
         """Every known way of writing a private address, or of hiding one."""
-        async for outgoing in self.open(AddressGuard(resolve=names())):
+        async with self.open(AddressGuard(resolve=names())) as outgoing:
             with pytest.raises(AddressRefused) as caught:
                 await outgoing.check(url, field="endpoint.url")
             assert [fault.field for fault in caught.value.faults] == ["endpoint.url"]
@@ -473,7 +475,7 @@ class OutgoingContract(ABC):
     @pytest.mark.parametrize("public", [[], ["8.8.8.8"], ["2606:4700::1111"]])
     async def test_a_name_that_leads_to_one_forbidden_address_is_refused(self, address: str, public: list[str]) -> None:
         """All of its addresses must be public: the next look-up may give another one."""
-        async for outgoing in self.open(AddressGuard(resolve=names(trap_test=[*public, address]))):
+        async with self.open(AddressGuard(resolve=names(trap_test=[*public, address]))) as outgoing:
             with pytest.raises(AddressRefused) as checked:
                 await outgoing.check("https://trap.test/", field="url")
             with pytest.raises(AddressRefused) as sent:
@@ -485,7 +487,7 @@ class OutgoingContract(ABC):
     async def test_a_public_address_passes_the_check(self) -> None:
         """The guard does not refuse the world."""
         public = names(hooks_example_com=["8.8.8.8", "2606:4700::1111"], nat64_example_com=["64:ff9b::808:808"])
-        async for outgoing in self.open(AddressGuard(resolve=public)):
+        async with self.open(AddressGuard(resolve=public)) as outgoing:
             for url in (
                 "https://hooks.example.com",
                 "https://HOOKS.example.com.:8443/a?b#c",
@@ -504,7 +506,7 @@ class OutgoingContract(ABC):
             async def rebinding(_: str, __: int) -> Sequence[str]:
                 return next(answered)
 
-            async for outgoing in self.open(AddressGuard(resolve=rebinding)):
+            async with self.open(AddressGuard(resolve=rebinding)) as outgoing:
                 await outgoing.check(server.url("rebinding.test"))
                 with pytest.raises(AddressRefused):
                     await self.send(outgoing, server, host="rebinding.test")
@@ -519,7 +521,7 @@ class OutgoingContract(ABC):
                 asked.append(host)
                 return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
 
-            async for outgoing in self.open(AddressGuard(("127.0.0.1",), resolve=flipping)):
+            async with self.open(AddressGuard(("127.0.0.1",), resolve=flipping)) as outgoing:
                 assert (await self.send(outgoing, server, host="flipping.test")).status == 200
                 with pytest.raises(AddressRefused):
                     await self.send(outgoing, server, host="flipping.test")
@@ -529,12 +531,12 @@ class OutgoingContract(ABC):
         """A host with a dead IPv6 address is still reached."""
         async with HostileServer(answers(OK)) as server:
             guard = AddressGuard(("127.0.0.0/8", "::1"), resolve=names(two_test=["127.0.0.9", "::1", "127.0.0.1"]))
-            async for outgoing in self.open(guard):
+            async with self.open(guard) as outgoing:
                 assert (await self.send(outgoing, server, host="two.test")).status == 200
 
     async def test_an_unknown_name_is_unreachable_when_sending_and_refused_when_checking(self) -> None:
         """A name that is gone may come back for a retry; one that is typed wrong should be mended now."""
-        async for outgoing in self.open(AddressGuard(resolve=names())):
+        async with self.open(AddressGuard(resolve=names())) as outgoing:
             with pytest.raises(AddressRefused, match="not found"):
                 await outgoing.check("https://nowhere.test/")
             with pytest.raises(Unreachable, match="not found") as caught:
@@ -548,7 +550,7 @@ class OutgoingContract(ABC):
             await asyncio.sleep(30)
             return []
 
-        async for outgoing in self.open(AddressGuard(resolve=slow, timeout=timedelta(seconds=0.1))):
+        async with self.open(AddressGuard(resolve=slow, timeout=timedelta(seconds=0.1))) as outgoing:
             with pytest.raises(Unreachable) as caught:
                 await outgoing.send("POST", "https://slow.test/", headers={}, body=b"", timeout=ENOUGH)
             assert caught.value.timed_out
@@ -560,7 +562,7 @@ class OutgoingContract(ABC):
         async with HostileServer(answers(OK)) as proxy, HostileServer(answers(OK)) as server:
             for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
                 monkeypatch.setenv(name, proxy.url(path=""))
-            async for outgoing in self.open(AddressGuard(("127.0.0.1",))):
+            async with self.open(AddressGuard(("127.0.0.1",))) as outgoing:
                 await self.send(outgoing, server)
             assert (proxy.connections, server.connections) == (0, 1)
 

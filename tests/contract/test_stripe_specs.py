@@ -41,7 +41,7 @@ async def our_calls(stage: Stage) -> None:
     payments, access = StripePayments(stage.base), {"secret_key": KEY}
     try:
         await payments.account(access)
-        await payments.register_webhook(access, "https://hub.example/in/con_1", key="w")
+        await payments.register_webhook(access, "http://127.0.0.1:9/in/con_1", key="w")
         order = CheckoutOrder(
             Money.of("125.00", "USD"),
             "Invoice INV-1 & more [brackets] = ünïcode",
@@ -120,7 +120,7 @@ async def everything(stage: Stage) -> None:
     await stage.api("GET", f"/v1/checkout/sessions/{session}/line_items")
     await stage.api("GET", f"/v1/charges/{charge}", **{"expand[]": "refunds"})
     await stage.api("GET", f"/v1/refunds/{refund}", **{"expand[]": "charge"})
-    hook = {"url": "https://a.example/in", "enabled_events[]": "*", "description": "All"}
+    hook = {"url": "http://127.0.0.1:9/in", "enabled_events[]": "*", "description": "All"}
     endpoint = (await stage.api("POST", "/v1/webhook_endpoints", **hook)).json()["id"]
     await stage.api("GET", f"/v1/webhook_endpoints/{endpoint}")
     await stage.api("DELETE", f"/v1/webhook_endpoints/{endpoint}")

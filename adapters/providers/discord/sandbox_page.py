@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from adapters.sandbox.page import empty, joined, moment, page
 
-_LINK = re.compile(r"(?<!\\)\[((?:[^\]\\]|\\.)*)\]\((https?://[^)\s]+)\)|(https?://[^\s<>]+)")
+_LINK = re.compile(r"(?<!\\)\[((?:[^\]\\]|\\.)*)\]\((https?://[^)\s]+)\)|(https?://[^\s<>]*[^\s<>.,;:!?)])")
 _ESCAPED = re.compile(r"\\([^\w\s])")
 
 

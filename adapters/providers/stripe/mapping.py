@@ -148,7 +148,7 @@ def checkout_of(session: Mapping[str, Any]) -> HostedCheckout:
     return HostedCheckout(
         reference=session["id"],
         url=session.get("url"),
-        state=_CHECKOUTS.get(session.get("status") or "", CheckoutState.OPEN),
+        state=_CHECKOUTS.get(session.get("status") or "", CheckoutState.UNKNOWN),
         amount=from_stripe(session.get("amount_total") or 0, session.get("currency") or ""),
         expires_at=moment(session["expires_at"]),
         paid=session.get("payment_status") in ("paid", "no_payment_required"),

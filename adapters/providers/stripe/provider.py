@@ -35,5 +35,5 @@ PROVIDER = Provider(
     ),
     docs="providers/stripe.md",
     receives_webhooks=True,
-    live_marker=("secret_key", "sk_live_"),
+    live_marker=("secret_key", "_live_"),
 )

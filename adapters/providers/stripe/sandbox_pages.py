@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from babel.numbers import format_currency
+from babel.numbers import get_currency_symbol
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
@@ -194,8 +194,10 @@ def _known_email(books: Books, session: Json) -> str:
 
 
 def _shown(amount: int, currency: str) -> str:
+    """With all of the currency's decimals: babel's own format rounds MGA and some others to whole units."""
     money = from_stripe(amount, currency)
-    return str(format_currency(Decimal(money.decimal), money.currency.code, locale="en_US"))
+    symbol = get_currency_symbol(money.currency.code, locale="en_US")
+    return f"{symbol}{chr(160) if symbol[-1].isalpha() else ''}{Decimal(money.decimal):,}"
 
 
 def _with_id(url: str, session_id: str) -> str:

@@ -30,7 +30,7 @@ def upgrade() -> None:
         "api_keys",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("organisation_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("hint", sa.String(length=8), nullable=False),
         sa.Column("scopes", sa.JSON(none_as_null=True), nullable=False),
@@ -60,7 +60,7 @@ def upgrade() -> None:
         sa.Column("request_body", sa.Text(), nullable=False),
         sa.Column("headers", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("retry_after_s", sa.BigInteger(), nullable=True),
+        sa.Column("retry_after_us", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
     )
     with op.batch_alter_table("attempts", schema=None) as batch_op:
@@ -70,7 +70,7 @@ def upgrade() -> None:
         "audit",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("organisation_id", sa.String(length=64), nullable=False),
-        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("action", sa.String(length=100), nullable=False),
         sa.Column("subject", sa.String(length=255), nullable=False),
         sa.Column("at", tables.Instant(), nullable=False),
@@ -121,7 +121,7 @@ def upgrade() -> None:
         sa.Column("updated_at", tables.Instant(), nullable=False),
         sa.Column("live", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
-        sa.Column("account", sa.String(length=255), nullable=True),
+        sa.Column("account", sa.Text(), nullable=True),
         sa.Column("last_used_at", tables.Instant(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("last_error_at", tables.Instant(), nullable=True),
@@ -266,7 +266,7 @@ def upgrade() -> None:
 
     op.create_table(
         "leases",
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=False),
         sa.Column("until", tables.Instant(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
@@ -325,7 +325,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("created_at", tables.Instant(), nullable=False),
-        sa.Column("notices_to", sa.String(length=255), nullable=True),
+        sa.Column("notices_to", sa.String(length=320), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organisations")),
     )
     op.create_table(

@@ -64,7 +64,6 @@ def test_only_web_addresses_are_addresses(address: str) -> None:
     assert set(faults({"secret_key": "sk_test_1", "callback": address})) == {"callback"}
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="Provider.read: urlsplit's ValueError escapes")
 def test_an_address_that_cannot_be_parsed_is_refused_too() -> None:
     """A missing bracket is the person's mistake, not the hub's failure."""
     assert set(faults({"secret_key": "sk_test_1", "callback": "https://[acme.example/"})) == {"callback"}

@@ -1,0 +1,129 @@
+"""Templates: the environment that every page is rendered in, where everything is escaped, and its filters."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from domain.money import Money
+from entrypoints.console.reader import Reader
+
+TONES: Mapping[str, str] = {
+    **dict.fromkeys(("paid", "delivered", "connected", "active", "handled", "succeeded", "completed"), "good"),
+    **dict.fromkeys(("open", "pending", "requested"), "info"),
+    **dict.fromkeys(("partly_paid", "partially_refunded", "refunded", "retry", "paused", "ignored"), "care"),
+    **dict.fromkeys(("overdue", "failed", "failing", "disabled", "refused", "gone", "conflicted"), "bad"),
+}
+"""How a state is meant, for its badge; any other is quiet."""
+
+
+def environment(*folders: Path) -> Environment:
+    """An environment over these folders of templates. A name that is missing is an error, not a hole."""
+    made = Environment(
+        loader=FileSystemLoader(list(folders)),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "ago": _ago,
+        "day": _day,
+        "duration": _duration,
+        "moment": _moment,
+        "money": _money,
+        "number": _number,
+        "pretty": pretty,
+        "share": _share,
+        "tone": tone,
+        "words": words,
+    }
+    return made
+
+
+def tone(state: Enum | str) -> str:
+    """good, info, care, bad or quiet."""
+    return TONES.get(_value(state), "quiet")
+
+
+def words(state: Enum | str) -> str:
+    """A state or a role as people write it: `partly paid`."""
+    return _value(state).replace("_", " ")
+
+
+def pretty(value: Any) -> str:
+    """JSON with indents; a text that is not JSON stays as it is."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return str(value)
+        if not isinstance(value, dict | list):
+            return str(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = list(value)
+    return json.dumps(dict(value) if isinstance(value, Mapping) else value, indent=2, ensure_ascii=False)
+
+
+def _value(state: Enum | str) -> str:
+    return str(state.value) if isinstance(state, Enum) else state
+
+
+def _reader(context: Context) -> Reader:
+    reader: Reader = context["reader"]
+    return reader
+
+
+@pass_context
+def _money(context: Context, money: Money) -> Markup:
+    shown = _reader(context).money(money)
+    return Markup('<data class="money" value="{}">{}</data>').format(money, shown)
+
+
+@pass_context
+def _ago(context: Context, moment: datetime) -> Markup:
+    """How long ago; the moment itself is its title."""
+    reader = _reader(context)
+    template = Markup('<time datetime="{}" title="{}" lang="{}">{}</time>')
+    return template.format(_iso(moment), reader.moment(moment), reader.tag, reader.ago(moment))
+
+
+@pass_context
+def _moment(context: Context, moment: datetime) -> Markup:
+    """The moment itself, and how long ago."""
+    reader = _reader(context)
+    template = Markup('<time datetime="{}" lang="{}">{} <small>({})</small></time>')
+    return template.format(_iso(moment), reader.tag, reader.moment(moment), reader.ago(moment))
+
+
+@pass_context
+def _day(context: Context, day: date) -> Markup:
+    reader = _reader(context)
+    return Markup('<time datetime="{}" lang="{}">{}</time>').format(day.isoformat(), reader.tag, reader.day(day))
+
+
+@pass_context
+def _number(context: Context, number: int) -> str:
+    return _reader(context).number(number)
+
+
+@pass_context
+def _share(context: Context, share: float) -> str:
+    return _reader(context).share(share)
+
+
+@pass_context
+def _duration(context: Context, duration: timedelta) -> str:
+    return _reader(context).duration(duration)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
