@@ -84,6 +84,8 @@ class SaveNotification:
             )
             if earlier:
                 notification = await work.notifications.save(notification)
+                if not is_active:
+                    await work.deliveries.cancel_pending(notification.id, "the notification was switched off", now)
             else:
                 await work.notifications.add(notification)
             await self._tell.note(work, caller, "notification.saved", notification.id, platform=platform)

@@ -137,6 +137,7 @@ class ChangeEndpoint:
                 changed = changed.enable(now)
             elif active is False and changed.active:
                 changed = changed.pause(now)
+                await work.deliveries.cancel_pending(id, "the endpoint was paused", now)
             changed = await work.endpoints.save(changed)
             await self._tell.note(work, caller, "webhook.changed", id)
             await work.commit()

@@ -49,6 +49,4 @@ async def _show(page: Page, received_id: str, *, refused: Refusal | Held | None 
     async with page.reading() as work:
         received = await work.inbox.get(received_id)
         connection = await work.connections.find(received.connection_id)
-    return page(
-        "received.html", refused=refused, received=received, connection=connection, most_tries=MAX_TRIES
-    )
+    return page("received.html", refused=refused, received=received, connection=connection, most_tries=MAX_TRIES)

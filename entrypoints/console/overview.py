@@ -38,9 +38,7 @@ class Overview(Controller):
         """Everything at a glance."""
         now = page.reader.now
         async with page.reading() as work:
-            connections = [
-                c for c in await work.connections.all() if c.state is not ConnectionState.DISCONNECTED
-            ]
+            connections = [c for c in await work.connections.all() if c.state is not ConnectionState.DISCONNECTED]
             concerns, failed = await _concerns(work, connections, now)
             events = (await work.events.page(Slice(_LISTED))).items
             pending, more_pending = await gather(work.deliveries, state=DeliveryState.PENDING)
@@ -74,9 +72,7 @@ async def _money(work: Work, now: datetime) -> dict[str, Gathered]:
     }
 
 
-async def _concerns(
-    work: Work, connections: Sequence[Connection], now: datetime
-) -> tuple[list[Concern], Gathered]:
+async def _concerns(work: Work, connections: Sequence[Connection], now: datetime) -> tuple[list[Concern], Gathered]:
     """What waits for a person, the worst first; and how many deliveries failed within a day."""
     concerns: list[Concern] = []
     for connection in connections:
@@ -89,12 +85,12 @@ async def _concerns(
     for notification in await work.notifications.all(is_active=False):
         if notification.reason:
             text = f"Notification {notification.name} was switched off: {notification.reason}"
-            concerns.append(
-                Concern("care", text, f"/console/notifications/{notification.id}", notification.updated_at)
-            )
+            concerns.append(Concern("care", text, f"/console/notifications/{notification.id}", notification.updated_at))
     stuck = (await work.inbox.page(Slice(_LISTED), state=InboxState.FAILED)).items
     concerns.extend(
-        Concern("bad", f"{one.type} from {one.provider} could not be handled", f"/console/inbox/{one.id}", one.received_at)
+        Concern(
+            "bad", f"{one.type} from {one.provider} could not be handled", f"/console/inbox/{one.id}", one.received_at
+        )
         for one in stuck
     )
     failed, more = await gather(work.deliveries, kind="delivery", since=now - _A_DAY, state=DeliveryState.FAILED)

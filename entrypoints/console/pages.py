@@ -158,6 +158,7 @@ class Page:
                 "faults": notice.faults if notice else {},
                 "style": STYLE,
                 "icon": ICON,
+                "cursor_given": self.choice("cursor") is not None,
                 "public_url": self.public_url,
                 "request_id": self.request.scope.get("request_id", ""),
                 **context,

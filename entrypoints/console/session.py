@@ -107,7 +107,9 @@ class SignInPages(Controller):
     """The door."""
 
     @get("/sign-in", public=True)
-    async def show(self, page: Page, settings: Settings, ids: Ids, recognise_session: RecogniseSession) -> Response[str]:
+    async def show(
+        self, page: Page, settings: Settings, ids: Ids, recognise_session: RecogniseSession
+    ) -> Response[str]:
         """The form; whoever is signed in goes on at once."""
         following = own_path(page.choice("next"))
         token = page.request.cookies.get(_name("session", settings))
@@ -195,8 +197,8 @@ def _name(what: str, settings: Settings) -> str:
 def _set(response: Response[Any], what: str, value: str, settings: Settings, *, for_: timedelta) -> None:
     response.set_cookie(
         Cookie(
-            _name(what, settings),
-            value,
+            key=_name(what, settings),
+            value=value,
             path="/",
             max_age=int(for_.total_seconds()),
             httponly=True,

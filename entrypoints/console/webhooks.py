@@ -39,9 +39,7 @@ class WebhookPages(Controller):
         return _form(page, {"events": "*", "timeout_s": "15"})
 
     @post("/")
-    async def create(
-        self, page: Page, form: Form, caller: Caller, create_endpoint: CreateEndpoint
-    ) -> Response[str]:
+    async def create(self, page: Page, form: Form, caller: Caller, create_endpoint: CreateEndpoint) -> Response[str]:
         """A new endpoint; its page shows the signing secret, this once."""
         try:
             issued = await create_endpoint(
@@ -88,7 +86,9 @@ class WebhookPages(Controller):
         return await _show(page, webhook_id, notice=notice, secret=issued.secret)
 
     @post("/{webhook_id:str}/pause")
-    async def pause(self, page: Page, caller: Caller, webhook_id: str, change_endpoint: ChangeEndpoint) -> Response[str]:
+    async def pause(
+        self, page: Page, caller: Caller, webhook_id: str, change_endpoint: ChangeEndpoint
+    ) -> Response[str]:
         """Stop telling it."""
         return await _switch(page, caller, webhook_id, change_endpoint, active=False)
 
@@ -100,7 +100,9 @@ class WebhookPages(Controller):
         return await _switch(page, caller, webhook_id, change_endpoint, active=True)
 
     @post("/{webhook_id:str}/remove")
-    async def remove(self, page: Page, caller: Caller, webhook_id: str, remove_endpoint: RemoveEndpoint) -> Response[str]:
+    async def remove(
+        self, page: Page, caller: Caller, webhook_id: str, remove_endpoint: RemoveEndpoint
+    ) -> Response[str]:
         """Forget it; its history stays."""
         await remove_endpoint(caller, webhook_id)
         return page.go("/console/webhooks", done="endpoint-removed")

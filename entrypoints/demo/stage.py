@@ -73,7 +73,7 @@ async def _tell(stage: Stage, out: Console) -> bool:
                 out.print(f"\n[bold red]Step {number} failed:[/] {chapter.title}: {_why(failed)}", soft_wrap=True)
                 return False
             took = time.monotonic() - began
-            out.print(f"[green]✓[/] {number:>2}. {chapter.title} [dim]{took:.1f} s[/]")
+            out.print(f"[green]✓[/] {number:>2}. {chapter.title} [dim]{took:.1f} s[/]", soft_wrap=True)
             for note in notes:
                 out.print(f"       [dim]{note}[/]", soft_wrap=True)
     return True
