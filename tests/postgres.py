@@ -127,7 +127,7 @@ class Server:
     def create(self, template: str = "template1") -> str:
         """A new database; returns its name."""
         name = f"test_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")  # the quicker of the two
         return name
 
     def drop(self, database: str) -> None:

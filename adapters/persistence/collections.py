@@ -169,7 +169,7 @@ class SqlDeliveries(SqlCollection[Delivery], Deliveries):
         query = select(self._table.c.state, func.count()).where(self._mine).group_by(self._table.c.state)
         if destination_id is not None:
             query = query.where(self._table.c.destination_id == destination_id)
-        found = {state: count for state, count in await self._connection.execute(query)}
+        found: dict[str, int] = dict((await self._connection.execute(query)).all())
         return {state.value: found.get(state.value, 0) for state in DeliveryState}
 
 

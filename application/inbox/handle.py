@@ -19,8 +19,6 @@ from domain.refusals import Conflict
 LEASE = timedelta(minutes=3)
 """Longer than handling takes with every time-out; a dead worker's webhooks are taken over after this."""
 
-_FAILURES = frozenset(("payment_intent.payment_failed", "charge.failed"))
-
 
 @attrs.define
 class HandleInbox:
@@ -70,7 +68,7 @@ class HandleInbox:
         if event.object_kind == "checkout":
             return await self._settle.checkout(*where, event.object_reference)
         if event.intent_reference is not None:
-            failure = event.external_id if event.type in _FAILURES else None
+            failure = event.external_id if event.failed else None
             return await self._settle.intent(*where, event.intent_reference, failure=failure)
         return None
 

@@ -145,6 +145,7 @@ class ProviderEvent:
 
     object_kind: `checkout`, `intent`, `refund`, `charge`, or the provider's word for anything else.
     intent_reference: the payment it belongs to, where the body says so. metadata: ours, where the body carries it.
+    failed: it reports that a payment was tried and failed; one such event for each try.
     """
 
     external_id: str
@@ -155,6 +156,7 @@ class ProviderEvent:
     live: bool
     intent_reference: str | None = None
     metadata: Mapping[str, str] = attrs.field(factory=dict)
+    failed: bool = False
     payload: Mapping[str, Any] = attrs.field(factory=dict)
 
 

@@ -84,7 +84,7 @@ def _openapi() -> OpenAPIConfig:
         version="0.1.0",
         description=(
             "One API for payments, notices, webhooks and records. Errors are problem+json naming the field; lists page by"
-            " `cursor`; POST calls take an `Idempotency-Key`; changes take `If-Match`."
+            " cursor; POST calls take an Idempotency-Key; changes take If-Match."
         ),
         path="/docs",
         components=Components(

@@ -11,8 +11,6 @@ from pathlib import Path
 import attrs
 import httpx
 from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
 
 from adapters.logs import configure_logs
 from application.caller import Caller
@@ -54,7 +52,7 @@ async def play(*, once: bool, port: int, sandbox_port: int) -> int:
         out.print(f"\n[bold green]The story holds.[/] {len(CHAPTERS)} steps in {time.monotonic() - began:.1f} s.\n")
         if once:
             return 0
-        out.print(_programme(stage))
+        _programme(stage, out)
         out.print("[dim]The hub keeps serving; Ctrl-C ends it. Its data is in ./.demo and is made anew each time.[/]")
         await stop.wait()
     return 0
@@ -133,28 +131,28 @@ def _free(preferred: int) -> int:
     raise AssertionError("port 0 always binds")
 
 
-def _programme(stage: Stage) -> Panel:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+def _programme(stage: Stage, out: Console) -> None:
+    """Where to look. No frame and no wrapping: these lines are there to be copied."""
+    out.rule("Have a look around", align="left", style="cyan")
     for name, value in (
         ("Console", f"{stage.hub_url}/console"),
-        ("Sign in", f"{stage.email} / {stage.password}"),
+        ("  sign in as", stage.email),
+        ("  password", stage.password),
         ("API", f"{stage.hub_url}/docs"),
-        ("API key", stage.api_key),
+        ("  API key", stage.api_key),
         ("Slack", f"{stage.box.url}/slack"),
         ("Discord", f"{stage.box.url}/discord"),
         ("Mail", f"{stage.box.url}/mail"),
-        ("Your webhook receiver", f"{stage.box.url}/receiver"),
+        ("Your webhooks", f"{stage.box.url}/receiver"),
     ):
-        table.add_row(name, value)
-    table.add_row("", "")
-    table.add_row(
-        "Try next", "open the console, choose Deliveries, and press “Send again”; or publish an event of your own:"
+        out.print(f"{name:<14} [bold]{value}[/]", soft_wrap=True)
+    out.rule("Try next", align="left", style="cyan")
+    out.print(
+        "Open the console, choose Deliveries, and press “Send again”. Or publish an event of your own:\n",
+        soft_wrap=True,
     )
     curl = (
-        f"curl -H 'Authorization: Bearer {stage.api_key}' -H 'Content-Type: application/json'"
-        f' -d \'{{"type":"invoice.overdue","data":{{}}}}\' {stage.hub_url}/api/events'
+        f"curl {stage.hub_url}/api/events -H 'Authorization: Bearer {stage.api_key}' \\\n"
+        """  -H 'Content-Type: application/json' -d '{"type":"task.completed","data":{"task":{"title":"Hello"}}}'\n"""
     )
-    table.add_row("", curl)
-    return Panel(table, title="Have a look around", border_style="cyan", title_align="left")
+    out.print(curl, soft_wrap=True, markup=False)

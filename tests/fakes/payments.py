@@ -270,6 +270,7 @@ class FakePayments(PaymentProvider):
             live=False,
             intent_reference=told["intent"],
             metadata=told["metadata"],
+            failed=told["type"] == "intent.failed",
             payload=told,
         )
 

@@ -21,8 +21,7 @@ from application.work.create_record import CreateRecord
 from domain.billing.invoices import InvoiceState
 from domain.notifications.signing import verify
 from domain.work.kinds import kind_named
-from tests.fakes.outgoing import Request
-from tests.features.studio import CHANNELS, Studio
+from tests.features.studio import CHANNELS, Arrival, Studio
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -177,15 +176,15 @@ def page_of(url: str) -> str:
     return url.rsplit("/", 1)[1]
 
 
-def requests_to(studio: Studio, listener: str) -> list[Request]:
+def arrivals_at(studio: Studio, listener: str) -> list[Arrival]:
     """What was sent to one who listens, oldest first."""
-    return studio.receivers.at(ADDRESSES[listener]).requests
+    return [arrival for arrival in studio.receivers.arrivals if arrival.url == ADDRESSES[listener]]
 
 
 def heard(studio: Studio, listener: str) -> list[str]:
-    """The types of the events that one who listens has heard. Every signature holds at the present moment."""
-    issued = studio.scene.listeners[listener]
-    requests = requests_to(studio, listener)
-    for request in requests:
-        verify(issued.secret, request.headers, request.body, studio.clock.now())
-    return [json.loads(request.body)["type"] for request in requests]
+    """The types of the events that one who listens has heard. Every signature held when it came."""
+    secret = studio.scene.listeners[listener].secret
+    arrivals = arrivals_at(studio, listener)
+    for arrival in arrivals:
+        verify(secret, arrival.request.headers, arrival.request.body, arrival.at)
+    return [json.loads(arrival.request.body)["type"] for arrival in arrivals]

@@ -46,7 +46,7 @@ from tests.fakes.channel import FakeChannel
 from tests.fakes.clock import FrozenClock
 from tests.fakes.ids import CountingIds
 from tests.fakes.leases import MemoryLeases
-from tests.fakes.outgoing import FakeOutgoing
+from tests.fakes.outgoing import FakeOutgoing, Request
 from tests.fakes.passwords import QuickPasswords
 from tests.fakes.payments import FakePayments
 from tests.fakes.providers import FAKE
@@ -60,11 +60,25 @@ CHANNELS = {"Slack": SLACK.slug, "Discord": DISCORD.slug, "mail": SMTP.slug}
 """What people call a channel, and its provider."""
 
 
+@attrs.frozen
+class Arrival:
+    """A request, where it was sent to, and when."""
+
+    url: str
+    at: datetime
+    request: Request
+
+
 @final
 class Receivers(Outgoing):
-    """Every address that the hub can send to, each with a script of its own; one that has none accepts everything."""
+    """Every address that the hub can send to, each with a script of its own; one that has none accepts everything.
 
-    def __init__(self) -> None:
+    arrivals: what was sent, oldest first.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.arrivals: list[Arrival] = []
+        self._clock = clock
         self._by_url: dict[str, FakeOutgoing] = {}
 
     def at(self, url: str) -> FakeOutgoing:
@@ -77,7 +91,12 @@ class Receivers(Outgoing):
     async def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, timeout: timedelta
     ) -> Reply:
-        return await self.at(url).send(method, url, headers=headers, body=body, timeout=timeout)
+        here, at = self.at(url), self._clock.now()
+        try:
+            return await here.send(method, url, headers=headers, body=body, timeout=timeout)
+        finally:
+            self.arrivals += [Arrival(url, at, r) for r in here.requests]
+            here.requests.clear()
 
 
 @final
@@ -136,7 +155,7 @@ class Studio:
         self.vault = PlainVault()
         self.store = MemoryStore(self.clock)
         self.leases = MemoryLeases(self.clock)
-        self.receivers = Receivers()
+        self.receivers = Receivers(self.clock)
         self.town = Town(self.clock)
         self.caller = Caller(self.ids.new("organisation"), "key:back office")
         self.scene = Scene()
@@ -218,12 +237,16 @@ class Studio:
         id_ = self.scene.listeners[listener].endpoint.id
         return (await self.look(lambda work: work.deliveries.all(destination_id=id_)))[-1]
 
+    async def take_in(self, body: bytes) -> None:
+        """One of the payment provider's webhooks arrives."""
+        headers = self.till.sign(body, self.till.webhook_secret, self.clock.now())
+        lower = {name.lower(): value for name, value in headers.items()}
+        await self.use(ReceiveWebhook)(FAKE.slug, lower, body)
+
     async def let_through(self, *bodies: bytes) -> None:
-        """The payment provider's webhooks arrive in this order, and are handled."""
+        """The payment provider's webhooks arrive in this order; each is handled before the next comes."""
         for body in bodies:
-            headers = self.till.sign(body, self.till.webhook_secret, self.clock.now())
-            lower = {name.lower(): value for name, value in headers.items()}
-            await self.use(ReceiveWebhook)(FAKE.slug, lower, body)
+            await self.take_in(body)
             await self.settle_down()
 
     def unheard(self) -> list[bytes]:

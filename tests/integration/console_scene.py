@@ -37,6 +37,7 @@ from domain.notifications.attempts import Attempt, Outcome, Verdict
 from domain.notifications.configurations import Notification
 from domain.notifications.deliveries import Delivery, DeliveryState, DestinationKind
 from domain.organisations import ALL_SCOPES, Role, User
+from domain.work.kinds.people import CLIENT
 from entrypoints.api.middleware import observing
 from entrypoints.console import PAGES as CONSOLE
 from entrypoints.pay import PAGES as PAY
@@ -84,7 +85,7 @@ class Scene:
     async def new_invoice(self, *prices: str, currency: str = "USD", due_in: int | None = 14) -> Invoice:
         """An invoice of the client's with a line for each price."""
         client = await self.hub.resolve(CreateRecord)(
-            self.caller, "client", {"name": f"{self.mark} Ltd", "email": "billing@acme.example"}
+            self.caller, CLIENT, {"name": f"{self.mark} Ltd", "email": "billing@acme.example"}
         )
         now = self.hub.resolve(Clock).now()  # type: ignore[type-abstract]
         names = ("Brand identity", "Website design", "Hosting, one year", "Workshop")

@@ -81,6 +81,8 @@ def _event(event: Mapping[str, Any], about: Mapping[str, Any]) -> ProviderEvent:
         live=event.get("livemode") is True,
         intent_reference=reference if kind == "intent" else reference_of(about.get("payment_intent")),
         metadata={str(key): str(value) for key, value in (about.get("metadata") or {}).items()},
+        # Stripe also sends charge.failed for the same try; it must not count twice.
+        failed=event["type"] == "payment_intent.payment_failed",
         payload=event,
     )
 
