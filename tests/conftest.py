@@ -7,6 +7,7 @@ import pytest
 
 from adapters.persistence.database import Database
 from adapters.persistence.migrate import migrate
+from adapters.persistence.tables import metadata
 from tests.postgres import Server, Unstartable, elsewhere
 
 
@@ -24,7 +25,7 @@ def postgres() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def _postgres_template(postgres: Server) -> str:
+def _migrated(postgres: Server) -> str:
     name = postgres.create()
 
     async def prepare() -> None:
@@ -37,11 +38,10 @@ def _postgres_template(postgres: Server) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres: Server, _postgres_template: str) -> Iterator[str]:
-    """The address of a migrated PostgreSQL database of the test's own."""
-    name = postgres.create(_postgres_template)
-    yield postgres.url(name)
-    postgres.drop(name)
+def postgres_url(postgres: Server, _migrated: str) -> Iterator[str]:
+    """The address of a migrated PostgreSQL database with nothing in it."""
+    yield postgres.url(_migrated)
+    postgres.empty(_migrated, metadata.tables)
 
 
 @pytest.fixture

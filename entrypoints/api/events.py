@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from application.caller import Caller
 from application.notifications.publish_event import PublishEvent
@@ -32,7 +33,11 @@ class Events(Controller):
 
     @post("/", scope=Scope.EVENTS_WRITE, status_code=201, summary="Publish an event")
     async def publish(
-        self, caller: Caller, data: EventPublished, publish_event: PublishEvent, idempotency: Idempotency
+        self,
+        caller: NamedDependency[Caller],
+        data: JSONBody[EventPublished],
+        publish_event: NamedDependency[PublishEvent],
+        idempotency: NamedDependency[Idempotency],
     ) -> EventView:
         """Durable when it answers: the event is kept and a delivery made for everyone who wants it."""
         event = await publish_event(
@@ -43,10 +48,10 @@ class Events(Controller):
     @get("/", scope=Scope.EVENTS_READ, summary="List events")
     async def list_events(
         self,
-        caller: Caller,
-        store: Store,
-        slice: Slice,
-        event_type: Annotated[str | None, Parameter(query="type", required=False)] = None,
+        caller: NamedDependency[Caller],
+        store: NamedDependency[Store],
+        slice: NamedDependency[Slice],
+        event_type: Annotated[str | None, QueryParameter(name="type", required=False)] = None,
     ) -> Listing[EventView]:
         """Newest first; `type` shows one type only."""
         async with store.reading(caller.organisation_id) as work:
@@ -54,7 +59,9 @@ class Events(Controller):
         return listing(page, EventView.of)
 
     @get("/{event_id:str}", scope=Scope.EVENTS_READ, summary="One event")
-    async def get_event(self, caller: Caller, store: Store, event_id: str) -> EventView:
+    async def get_event(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], event_id: FromPath[str]
+    ) -> EventView:
         """The event with this id."""
         async with store.reading(caller.organisation_id) as work:
             return EventView.of(await work.events.get(event_id))

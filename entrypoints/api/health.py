@@ -4,6 +4,7 @@ import hmac
 from typing import Any
 
 from litestar import Controller, MediaType, Request, Response, get
+from litestar.di import NamedDependency
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -25,7 +26,7 @@ class Health(Controller):
         return "ok"
 
     @get("/readyz", public=True, media_type=MediaType.TEXT, summary="Ready")
-    async def readyz(self, store: Store) -> Response[str]:
+    async def readyz(self, store: NamedDependency[Store]) -> Response[str]:
         """The database answers too; 503 otherwise."""
         try:
             await store.ping()
@@ -37,11 +38,11 @@ class Health(Controller):
     async def metrics(
         self,
         request: Request[Any, Any, Any],
-        store: Store,
-        clock: Clock,
-        settings: Settings,
-        metrics: Metrics,
-        registry: CollectorRegistry,
+        store: NamedDependency[Store],
+        clock: NamedDependency[Clock],
+        settings: NamedDependency[Settings],
+        metrics: NamedDependency[Metrics],
+        registry: NamedDependency[CollectorRegistry],
     ) -> Response[bytes]:
         """Counts and times; no ids, nothing of an organisation. PATCHBAY_METRICS_TOKEN makes it ask for a token."""
         if settings.metrics_token is not None:

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import attrs
 import msgspec
 from litestar import Request, Response
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter
 
 from application.caller import Caller
 from application.once import Once
@@ -63,8 +64,8 @@ class Idempotency:
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         required=False,
         description="The same key and request get the same answer; the effect happens once.",
     ),
@@ -73,10 +74,10 @@ IdempotencyKey = Annotated[
 
 async def provide_idempotency(
     request: Request[Any, Any, Any],
-    caller: Caller,
-    store: Store,
-    leases: Leases,
-    vault: Vault,
+    caller: NamedDependency[Caller],
+    store: NamedDependency[Store],
+    leases: NamedDependency[Leases],
+    vault: NamedDependency[Vault],
     idempotency_key: IdempotencyKey = None,
 ) -> AsyncGenerator[Idempotency, None]:
     """Holds the key while the call is being done. Raises Held, KeyReused, AlreadyAnswered, Invalid."""

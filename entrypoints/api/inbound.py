@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from application.caller import Caller
 from application.inbox.handle import HandleAgain
@@ -63,13 +65,19 @@ class ProviderWebhooks(Controller):
         summary="A provider's webhook for one connection",
     )
     async def take_for_connection(
-        self, request: Request[Any, Any, Any], provider: str, connection_id: str, receive_webhook: ReceiveWebhook
+        self,
+        request: Request[Any, Any, Any],
+        provider: FromPath[str],
+        connection_id: FromPath[str],
+        receive_webhook: NamedDependency[ReceiveWebhook],
     ) -> Taken:
         """The address that connecting registers with the provider."""
         return await _take(receive_webhook, request, provider, connection_id)
 
     @post("/api/integrations/{provider:str}/webhook", public=True, status_code=200, summary="A provider's webhook")
-    async def take(self, request: Request[Any, Any, Any], provider: str, receive_webhook: ReceiveWebhook) -> Taken:
+    async def take(
+        self, request: Request[Any, Any, Any], provider: FromPath[str], receive_webhook: NamedDependency[ReceiveWebhook]
+    ) -> Taken:
         """The connection is found by whose secret made the signature."""
         return await _take(receive_webhook, request, provider)
 
@@ -79,7 +87,9 @@ class ProviderWebhooks(Controller):
         status_code=200,
         summary="Stripe's webhook (other addresses)",
     )
-    async def take_stripe(self, request: Request[Any, Any, Any], receive_webhook: ReceiveWebhook) -> Taken:
+    async def take_stripe(
+        self, request: Request[Any, Any, Any], receive_webhook: NamedDependency[ReceiveWebhook]
+    ) -> Taken:
         """The same as /api/integrations/stripe/webhook."""
         return await _take(receive_webhook, request, "stripe")
 
@@ -91,13 +101,17 @@ class Inbox(Controller):
     tags = ("Provider webhooks",)
 
     @get("/", scope=Scope.INTEGRATIONS_READ, summary="List received webhooks")
-    async def list_received(self, caller: Caller, store: Store, slice: Slice) -> Listing[ReceivedView]:
+    async def list_received(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], slice: NamedDependency[Slice]
+    ) -> Listing[ReceivedView]:
         """Newest first."""
         async with store.reading(caller.organisation_id) as work:
             return listing(await work.inbox.page(slice), ReceivedView.of)
 
     @post("/{received_id:str}/retry", scope=Scope.INTEGRATIONS_WRITE, status_code=202, summary="Handle one again")
-    async def handle_again(self, caller: Caller, received_id: str, handle_again: HandleAgain) -> ReceivedView:
+    async def handle_again(
+        self, caller: NamedDependency[Caller], received_id: FromPath[str], handle_again: NamedDependency[HandleAgain]
+    ) -> ReceivedView:
         """One that failed or was ignored."""
         return ReceivedView.of(await handle_again(caller, received_id))
 

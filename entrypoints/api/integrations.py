@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from application.billing.links import CreatePaymentLink, ExpirePaymentLink, link_of
 from application.caller import Caller
@@ -126,14 +128,20 @@ class Notifications(Controller):
     tags = ("Notifications",)
 
     @get("/", scope=Scope.INTEGRATIONS_READ, summary="List notification configurations")
-    async def list_notifications(self, caller: Caller, store: Store, slice: Slice) -> Listing[NotificationView]:
+    async def list_notifications(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], slice: NamedDependency[Slice]
+    ) -> Listing[NotificationView]:
         """Newest first."""
         async with store.reading(caller.organisation_id) as work:
             return listing(await work.notifications.page(slice), NotificationView.of)
 
     @post("/", scope=Scope.INTEGRATIONS_WRITE, summary="Create or change a notification configuration")
     async def save_notification(
-        self, caller: Caller, data: NotificationSaved, save_notification: SaveNotification, idempotency: Idempotency
+        self,
+        caller: NamedDependency[Caller],
+        data: JSONBody[NotificationSaved],
+        save_notification: NamedDependency[SaveNotification],
+        idempotency: NamedDependency[Idempotency],
     ) -> Response[NotificationView]:
         """201 for a new one, 200 for a changed one."""
         status = 200 if data.id else 201
@@ -153,7 +161,10 @@ class Notifications(Controller):
 
     @delete("/{notification_id:str}", scope=Scope.INTEGRATIONS_WRITE, summary="Remove a notification configuration")
     async def remove_notification(
-        self, caller: Caller, notification_id: str, remove_notification: RemoveNotification
+        self,
+        caller: NamedDependency[Caller],
+        notification_id: FromPath[str],
+        remove_notification: NamedDependency[RemoveNotification],
     ) -> None:
         """What still waits for it is cancelled."""
         await remove_notification(caller, notification_id)
@@ -165,14 +176,21 @@ class Notifications(Controller):
         summary="Send a test notification",
     )
     async def test_notification(
-        self, caller: Caller, notification_id: str, try_out: TryOut, data: NotificationTested | None = None
+        self,
+        caller: NamedDependency[Caller],
+        notification_id: FromPath[str],
+        try_out: NamedDependency[TryOut],
+        data: JSONBody[NotificationTested | None] = None,
     ) -> TestView:
         """One attempt now, with the catalogue's sample; nothing is retried."""
         return TestView.of(await try_out.notification(caller, notification_id, data.event_type if data else None))
 
     @post("/preview", scope=Scope.INTEGRATIONS_READ, status_code=200, summary="Preview a notification")
     async def preview_notification(
-        self, caller: Caller, data: PreviewAsked, preview_notification: PreviewNotification
+        self,
+        caller: NamedDependency[Caller],
+        data: JSONBody[PreviewAsked],
+        preview_notification: NamedDependency[PreviewNotification],
     ) -> PreviewView:
         """What would be sent, and how near it comes to the channel's limits. Nothing is sent."""
         preview = await preview_notification(caller, platform=data.platform, type=data.event_type, data=data.data)
@@ -186,13 +204,17 @@ class Integrations(Controller):
     tags = ("Integrations",)
 
     @get("/", scope=Scope.INTEGRATIONS_READ, summary="List connections")
-    async def list_connections(self, caller: Caller, store: Store, slice: Slice) -> Listing[ConnectionView]:
+    async def list_connections(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], slice: NamedDependency[Slice]
+    ) -> Listing[ConnectionView]:
         """Newest first, with status and last error."""
         async with store.reading(caller.organisation_id) as work:
             return listing(await work.connections.page(slice, state=_SHOWN), ConnectionView.of)
 
     @get("/catalog", scope=Scope.INTEGRATIONS_READ, summary="The provider catalogue")
-    async def list_providers(self, caller: Caller, store: Store, providers: Providers) -> list[ProviderView]:
+    async def list_providers(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], providers: NamedDependency[Providers]
+    ) -> list[ProviderView]:
         """Every provider, what it offers, what it takes to connect, and whether it is configured."""
         async with store.reading(caller.organisation_id) as work:
             configured = {c.provider for c in await work.connections.all(state=_SHOWN)}
@@ -200,7 +222,11 @@ class Integrations(Controller):
 
     @post("/", scope=Scope.INTEGRATIONS_WRITE, summary="Create a connection")
     async def create_connection(
-        self, caller: Caller, data: ConnectionCreated, connect: Connect, idempotency: Idempotency
+        self,
+        caller: NamedDependency[Caller],
+        data: JSONBody[ConnectionCreated],
+        connect: NamedDependency[Connect],
+        idempotency: NamedDependency[Idempotency],
     ) -> Response[ConnectionView]:
         """The credentials are tried before they are kept, sealed."""
         once = idempotency.once(ConnectionView.of)
@@ -209,14 +235,19 @@ class Integrations(Controller):
 
     @post("/test", scope=Scope.INTEGRATIONS_WRITE, status_code=200, summary="Test a connection named in the body")
     async def test_named(
-        self, caller: Caller, data: ConnectionNamed, test_connection: TestConnection
+        self,
+        caller: NamedDependency[Caller],
+        data: JSONBody[ConnectionNamed],
+        test_connection: NamedDependency[TestConnection],
     ) -> ConnectionTested:
         """Asks the provider whether it still accepts the credentials."""
         result = await test_connection(caller, data.connection)
         return ConnectionTested(result.ok, result.detail, ConnectionView.of(result.connection))
 
     @get("/{connection_id:str}", scope=Scope.INTEGRATIONS_READ, summary="One connection")
-    async def get_connection(self, caller: Caller, store: Store, connection_id: str) -> Response[ConnectionView]:
+    async def get_connection(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], connection_id: FromPath[str]
+    ) -> Response[ConnectionView]:
         """By its id, or by its provider's slug when there is one."""
         async with store.reading(caller.organisation_id) as work:
             connection = await usable(work, connection_id)
@@ -225,11 +256,11 @@ class Integrations(Controller):
     @patch("/{connection_id:str}", scope=Scope.INTEGRATIONS_WRITE, summary="Change a connection")
     async def change_connection(
         self,
-        caller: Caller,
-        connection_id: str,
-        data: ConnectionChanged,
-        change_connection: ChangeConnection,
-        if_match: int | None,
+        caller: NamedDependency[Caller],
+        connection_id: FromPath[str],
+        data: JSONBody[ConnectionChanged],
+        change_connection: NamedDependency[ChangeConnection],
+        if_match: NamedDependency[int | None],
     ) -> Response[ConnectionView]:
         """Rename it, change its fields, switch it on or off."""
         changed = await change_connection(
@@ -238,21 +269,30 @@ class Integrations(Controller):
         return versioned(ConnectionView.of(changed), changed.version)
 
     @delete("/{connection_id:str}", scope=Scope.INTEGRATIONS_WRITE, summary="Disconnect")
-    async def remove_connection(self, caller: Caller, connection_id: str, disconnect: Disconnect) -> None:
+    async def remove_connection(
+        self, caller: NamedDependency[Caller], connection_id: FromPath[str], disconnect: NamedDependency[Disconnect]
+    ) -> None:
         """Its credentials are forgotten."""
         await disconnect(caller, connection_id)
 
     # One path serves a connection's id and a provider's slug.
 
     @post("/{name:str}/test", scope=Scope.INTEGRATIONS_WRITE, status_code=200, summary="Test a connection")
-    async def run_connection_test(self, caller: Caller, name: str, test_connection: TestConnection) -> ConnectionTested:
+    async def run_connection_test(
+        self, caller: NamedDependency[Caller], name: FromPath[str], test_connection: NamedDependency[TestConnection]
+    ) -> ConnectionTested:
         """By its id, or by its provider's slug when there is one."""
         result = await test_connection(caller, name)
         return ConnectionTested(result.ok, result.detail, ConnectionView.of(result.connection))
 
     @post("/{provider:str}/connect", scope=Scope.INTEGRATIONS_WRITE, summary="Connect with a pasted key or URL")
     async def connect_provider(
-        self, caller: Caller, provider: str, data: dict[str, Any], connect: Connect, idempotency: Idempotency
+        self,
+        caller: NamedDependency[Caller],
+        provider: FromPath[str],
+        data: JSONBody[dict[str, Any]],
+        connect: NamedDependency[Connect],
+        idempotency: NamedDependency[Idempotency],
     ) -> Response[ConnectionView]:
         """The body holds the provider's fields as the catalogue lists them, and `name` if you like."""
         name = data.pop("name", None)
@@ -265,7 +305,13 @@ class Integrations(Controller):
         return versioned(ConnectionView.of(connection), connection.version, status=201)
 
     @get("/{provider:str}/status", scope=Scope.INTEGRATIONS_READ, summary="Whether a provider is connected")
-    async def get_status(self, caller: Caller, store: Store, providers: Providers, provider: str) -> StatusView:
+    async def get_status(
+        self,
+        caller: NamedDependency[Caller],
+        store: NamedDependency[Store],
+        providers: NamedDependency[Providers],
+        provider: FromPath[str],
+    ) -> StatusView:
         """And by which connections."""
         manifest = providers.manifest(provider)
         async with store.reading(caller.organisation_id) as work:
@@ -284,29 +330,31 @@ class Integrations(Controller):
     @put("/{provider:str}/settings", scope=Scope.INTEGRATIONS_WRITE, summary="Change a provider's settings")
     async def change_settings(
         self,
-        caller: Caller,
-        provider: str,
-        data: SettingsChanged,
-        change_connection: ChangeConnection,
-        if_match: int | None,
+        caller: NamedDependency[Caller],
+        provider: FromPath[str],
+        data: JSONBody[SettingsChanged],
+        change_connection: NamedDependency[ChangeConnection],
+        if_match: NamedDependency[int | None],
     ) -> Response[ConnectionView]:
         """Of the only connection to it, or of the connection with this id."""
         changed = await change_connection(caller, provider, name=data.name, fields=data.fields, version=if_match)
         return versioned(ConnectionView.of(changed), changed.version)
 
     @delete("/{provider:str}/disconnect", scope=Scope.INTEGRATIONS_WRITE, summary="Disconnect from a provider")
-    async def disconnect_provider(self, caller: Caller, provider: str, disconnect: Disconnect) -> None:
+    async def disconnect_provider(
+        self, caller: NamedDependency[Caller], provider: FromPath[str], disconnect: NamedDependency[Disconnect]
+    ) -> None:
         """Its credentials are forgotten."""
         await disconnect(caller, provider)
 
     @post("/{provider:str}/payment-link", scope=Scope.BILLING_WRITE, summary="Create an invoice's payment link")
     async def create_payment_link(
         self,
-        caller: Caller,
-        provider: str,
-        data: LinkAsked,
-        create_payment_link: CreatePaymentLink,
-        idempotency: Idempotency,
+        caller: NamedDependency[Caller],
+        provider: FromPath[str],
+        data: JSONBody[LinkAsked],
+        create_payment_link: NamedDependency[CreatePaymentLink],
+        idempotency: NamedDependency[Idempotency],
     ) -> PaymentLinkView:
         """An invoice has one live link per provider; asking again gives the same."""
         view = await create_payment_link(
@@ -320,7 +368,12 @@ class Integrations(Controller):
 
     @get("/{provider:str}/payment-link/{invoice_id:str}", scope=Scope.BILLING_READ, summary="An invoice's payment link")
     async def get_payment_link(
-        self, caller: Caller, store: Store, provider: str, invoice_id: str, create_payment_link: CreatePaymentLink
+        self,
+        caller: NamedDependency[Caller],
+        store: NamedDependency[Store],
+        provider: FromPath[str],
+        invoice_id: FromPath[str],
+        create_payment_link: NamedDependency[CreatePaymentLink],
     ) -> PaymentLinkView:
         """The newest one at this provider."""
         async with store.reading(caller.organisation_id) as work:
@@ -335,11 +388,11 @@ class Integrations(Controller):
     )
     async def expire_payment_link(
         self,
-        caller: Caller,
-        provider: str,
-        invoice_id: str,
-        expire_payment_link: ExpirePaymentLink,
-        create_payment_link: CreatePaymentLink,
+        caller: NamedDependency[Caller],
+        provider: FromPath[str],
+        invoice_id: FromPath[str],
+        expire_payment_link: NamedDependency[ExpirePaymentLink],
+        create_payment_link: NamedDependency[CreatePaymentLink],
     ) -> PaymentLinkView:
         """At once; a hosted page that is open for it is closed at the provider."""
         link = await expire_payment_link(caller, invoice_id=invoice_id, provider=provider)

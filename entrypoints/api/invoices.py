@@ -6,7 +6,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, Response, get, patch, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from application.billing.close_checkouts import CloseCheckouts
 from application.billing.invoices import CreateInvoice, LineAsked, ReviseInvoice, VoidInvoice
@@ -90,7 +91,11 @@ class Invoices(Controller):
 
     @post("/", scope=Scope.BILLING_WRITE, summary="Create an invoice")
     async def create_invoice(
-        self, caller: Caller, data: InvoiceCreated, create_invoice: CreateInvoice, idempotency: Idempotency
+        self,
+        caller: NamedDependency[Caller],
+        data: JSONBody[InvoiceCreated],
+        create_invoice: NamedDependency[CreateInvoice],
+        idempotency: NamedDependency[Idempotency],
     ) -> Response[InvoiceView]:
         """A draft with the next number; prices are decimals that must fit the currency."""
         invoice = await create_invoice(
@@ -107,10 +112,10 @@ class Invoices(Controller):
     @get("/", scope=Scope.BILLING_READ, summary="List invoices")
     async def list_invoices(
         self,
-        caller: Caller,
-        store: Store,
-        slice: Slice,
-        status: Annotated[InvoiceState | None, Parameter(query="status", required=False)] = None,
+        caller: NamedDependency[Caller],
+        store: NamedDependency[Store],
+        slice: NamedDependency[Slice],
+        status: Annotated[InvoiceState | None, QueryParameter(name="status", required=False)] = None,
     ) -> Listing[InvoiceView]:
         """Newest first."""
         async with store.reading(caller.organisation_id) as work:
@@ -119,7 +124,11 @@ class Invoices(Controller):
 
     @get("/{invoice_id:str}", scope=Scope.BILLING_READ, summary="One invoice with its payments and links")
     async def get_invoice(
-        self, caller: Caller, store: Store, invoice_id: str, create_payment_link: CreatePaymentLink
+        self,
+        caller: NamedDependency[Caller],
+        store: NamedDependency[Store],
+        invoice_id: FromPath[str],
+        create_payment_link: NamedDependency[CreatePaymentLink],
     ) -> Response[InvoiceDetail]:
         """The invoice with this id."""
         async with store.reading(caller.organisation_id) as work:
@@ -138,11 +147,11 @@ class Invoices(Controller):
     @patch("/{invoice_id:str}", scope=Scope.BILLING_WRITE, summary="Change a draft")
     async def revise_invoice(
         self,
-        caller: Caller,
-        invoice_id: str,
-        data: InvoiceRevised,
-        revise_invoice: ReviseInvoice,
-        if_match: int | None,
+        caller: NamedDependency[Caller],
+        invoice_id: FromPath[str],
+        data: JSONBody[InvoiceRevised],
+        revise_invoice: NamedDependency[ReviseInvoice],
+        if_match: NamedDependency[int | None],
     ) -> Response[InvoiceView]:
         """Only a draft can be changed."""
         revised = await revise_invoice(
@@ -158,11 +167,11 @@ class Invoices(Controller):
     @post("/{invoice_id:str}/send", scope=Scope.BILLING_WRITE, status_code=202, summary="Send an invoice by mail")
     async def send_invoice(
         self,
-        caller: Caller,
-        invoice_id: str,
-        send_invoice: SendInvoice,
-        idempotency: Idempotency,
-        data: InvoiceSent | None = None,
+        caller: NamedDependency[Caller],
+        invoice_id: FromPath[str],
+        send_invoice: NamedDependency[SendInvoice],
+        idempotency: NamedDependency[Idempotency],
+        data: JSONBody[InvoiceSent | None] = None,
     ) -> SentView:
         """With its payment link, which is made if there is none. The mail is a delivery: retried, recorded."""
         how = data or InvoiceSent()
@@ -179,7 +188,11 @@ class Invoices(Controller):
 
     @post("/{invoice_id:str}/void", scope=Scope.BILLING_WRITE, status_code=200, summary="Make an invoice void")
     async def void_invoice(
-        self, caller: Caller, invoice_id: str, void_invoice: VoidInvoice, close_checkouts: CloseCheckouts
+        self,
+        caller: NamedDependency[Caller],
+        invoice_id: FromPath[str],
+        void_invoice: NamedDependency[VoidInvoice],
+        close_checkouts: NamedDependency[CloseCheckouts],
     ) -> InvoiceView:
         """Nobody can pay it any more."""
         void = await void_invoice(caller, invoice_id)
@@ -189,11 +202,11 @@ class Invoices(Controller):
     @post("/{invoice_id:str}/payment-link", scope=Scope.BILLING_WRITE, summary="Create a payment link")
     async def create_invoice_link(
         self,
-        caller: Caller,
-        invoice_id: str,
-        create_payment_link: CreatePaymentLink,
-        idempotency: Idempotency,
-        data: LinkCreated | None = None,
+        caller: NamedDependency[Caller],
+        invoice_id: FromPath[str],
+        create_payment_link: NamedDependency[CreatePaymentLink],
+        idempotency: NamedDependency[Idempotency],
+        data: JSONBody[LinkCreated | None] = None,
     ) -> PaymentLinkView:
         """An invoice has one live link per provider; asking again gives the same."""
         how = data or LinkCreated()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from application.ports.store import MAX_PAGE, Page, Slice
 from domain.refusals import Invalid
@@ -14,9 +14,9 @@ from domain.refusals import Invalid
 T = TypeVar("T")
 V = TypeVar("V")
 
-Limit = Annotated[int, Parameter(query="limit", ge=1, le=MAX_PAGE, description="How many entries at most.")]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_PAGE, description="How many entries at most.")]
 Cursor = Annotated[
-    str | None, Parameter(query="cursor", required=False, description="The next_cursor of the page before.")
+    str | None, QueryParameter(name="cursor", required=False, description="The next_cursor of the page before.")
 ]
 
 

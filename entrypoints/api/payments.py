@@ -4,7 +4,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from application.billing.intents import StartPayment
 from application.billing.refund import RefundPayment
@@ -41,13 +42,21 @@ class Payments(Controller):
     tags = ("Payments",)
 
     @get("/{payment_id:str}", scope=Scope.BILLING_READ, summary="One payment")
-    async def get_payment(self, caller: Caller, store: Store, payment_id: str) -> PaymentView:
+    async def get_payment(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], payment_id: FromPath[str]
+    ) -> PaymentView:
         """The payment with this id."""
         async with store.reading(caller.organisation_id) as work:
             return PaymentView.of(await work.payments.get(payment_id))
 
     @get("/{payment_id:str}/refunds", scope=Scope.BILLING_READ, summary="Refunds of a payment")
-    async def list_refunds(self, caller: Caller, store: Store, payment_id: str, slice: Slice) -> Listing[RefundView]:
+    async def list_refunds(
+        self,
+        caller: NamedDependency[Caller],
+        store: NamedDependency[Store],
+        payment_id: FromPath[str],
+        slice: NamedDependency[Slice],
+    ) -> Listing[RefundView]:
         """Newest first; those asked for through the hub."""
         async with store.reading(caller.organisation_id) as work:
             await work.payments.get(payment_id)
@@ -56,11 +65,11 @@ class Payments(Controller):
     @post("/{payment_id:str}/refunds", scope=Scope.BILLING_WRITE, summary="Refund a payment in full or in part")
     async def refund_payment(
         self,
-        caller: Caller,
-        payment_id: str,
-        refund_payment: RefundPayment,
-        idempotency: Idempotency,
-        data: RefundAsked | None = None,
+        caller: NamedDependency[Caller],
+        payment_id: FromPath[str],
+        refund_payment: NamedDependency[RefundPayment],
+        idempotency: NamedDependency[Idempotency],
+        data: JSONBody[RefundAsked | None] = None,
     ) -> RefundView:
         """Never more, all refunds together, than came in."""
         asked = data or RefundAsked()
@@ -71,7 +80,11 @@ class Payments(Controller):
 
     @post("/intent", scope=Scope.BILLING_WRITE, summary="Start a payment")
     async def start_payment(
-        self, caller: Caller, data: IntentAsked, start_payment: StartPayment, idempotency: Idempotency
+        self,
+        caller: NamedDependency[Caller],
+        data: JSONBody[IntentAsked],
+        start_payment: NamedDependency[StartPayment],
+        idempotency: NamedDependency[Idempotency],
     ) -> IntentView:
         """For a payment page of your own: confirm it there with the `client_secret`."""
         started = await start_payment(
@@ -95,10 +108,10 @@ class Billing(Controller):
     @get("/payments", scope=Scope.BILLING_READ, summary="Payment history")
     async def list_payments(
         self,
-        caller: Caller,
-        store: Store,
-        slice: Slice,
-        invoice_id: Annotated[str | None, Parameter(query="invoice_id", required=False)] = None,
+        caller: NamedDependency[Caller],
+        store: NamedDependency[Store],
+        slice: NamedDependency[Slice],
+        invoice_id: Annotated[str | None, QueryParameter(name="invoice_id", required=False)] = None,
     ) -> Listing[PaymentView]:
         """Newest first."""
         async with store.reading(caller.organisation_id) as work:
@@ -106,7 +119,9 @@ class Billing(Controller):
         return listing(page, PaymentView.of)
 
     @get("/invoices", scope=Scope.BILLING_READ, summary="Invoice history")
-    async def list_billed(self, caller: Caller, store: Store, slice: Slice) -> Listing[InvoiceView]:
+    async def list_billed(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], slice: NamedDependency[Slice]
+    ) -> Listing[InvoiceView]:
         """Newest first."""
         async with store.reading(caller.organisation_id) as work:
             return listing(await work.invoices.page(slice), InvoiceView.of)

@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 
 from litestar import Response
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from domain.refusals import Invalid
 
 IfMatch = Annotated[
-    str | None, Parameter(header="If-Match", required=False, description='The version that was read, such as "3".')
+    str | None, HeaderParameter(name="If-Match", required=False, description='The version that was read, such as "3".')
 ]
 
 

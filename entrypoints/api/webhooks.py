@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Response, delete, get, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from application.caller import Caller
 from application.notifications.endpoints import ChangeEndpoint, CreateEndpoint, RemoveEndpoint, RotateSecret
@@ -86,8 +87,8 @@ class DeliveryHistory(msgspec.Struct, frozen=True):
     success_rate: float | None
 
 
-Status = Annotated[DeliveryState | None, Parameter(query="status", required=False)]
-OfType = Annotated[str | None, Parameter(query="event_type", required=False)]
+Status = Annotated[DeliveryState | None, QueryParameter(name="status", required=False)]
+OfType = Annotated[str | None, QueryParameter(name="event_type", required=False)]
 
 
 def _filters(**given: object) -> dict[str, object]:
@@ -101,7 +102,9 @@ class Webhooks(Controller):
     tags = ("Webhooks",)
 
     @get("/", scope=Scope.WEBHOOKS_READ, summary="List webhook endpoints")
-    async def list_endpoints(self, caller: Caller, store: Store, slice: Slice) -> Listing[EndpointView]:
+    async def list_endpoints(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], slice: NamedDependency[Slice]
+    ) -> Listing[EndpointView]:
         """Newest first."""
         async with store.reading(caller.organisation_id) as work:
             return listing(await work.endpoints.page(slice), EndpointView.of)
@@ -113,7 +116,11 @@ class Webhooks(Controller):
 
     @post("/", scope=Scope.WEBHOOKS_WRITE, summary="Create a webhook endpoint")
     async def create_endpoint(
-        self, caller: Caller, data: EndpointCreated, create_endpoint: CreateEndpoint, idempotency: Idempotency
+        self,
+        caller: NamedDependency[Caller],
+        data: JSONBody[EndpointCreated],
+        create_endpoint: NamedDependency[CreateEndpoint],
+        idempotency: NamedDependency[Idempotency],
     ) -> Response[EndpointView]:
         """The answer holds the signing secret; it is not shown again."""
         issued = await create_endpoint(
@@ -128,7 +135,9 @@ class Webhooks(Controller):
         return versioned(EndpointView.of_issued(issued), issued.endpoint.version, status=201)
 
     @get("/{webhook_id:str}", scope=Scope.WEBHOOKS_READ, summary="One webhook endpoint")
-    async def get_endpoint(self, caller: Caller, store: Store, webhook_id: str) -> Response[EndpointView]:
+    async def get_endpoint(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], webhook_id: FromPath[str]
+    ) -> Response[EndpointView]:
         """The endpoint with this id."""
         async with store.reading(caller.organisation_id) as work:
             endpoint = await work.endpoints.get(webhook_id)
@@ -137,11 +146,11 @@ class Webhooks(Controller):
     @put("/{webhook_id:str}", scope=Scope.WEBHOOKS_WRITE, summary="Change a webhook endpoint")
     async def change_endpoint(
         self,
-        caller: Caller,
-        webhook_id: str,
-        data: EndpointChanged,
-        change_endpoint: ChangeEndpoint,
-        if_match: int | None,
+        caller: NamedDependency[Caller],
+        webhook_id: FromPath[str],
+        data: JSONBody[EndpointChanged],
+        change_endpoint: NamedDependency[ChangeEndpoint],
+        if_match: NamedDependency[int | None],
     ) -> Response[EndpointView]:
         """Only what is given changes. `active: true` also switches a disabled endpoint on again."""
         changed = await change_endpoint(
@@ -158,7 +167,12 @@ class Webhooks(Controller):
         return versioned(EndpointView.of(changed), changed.version)
 
     @delete("/{webhook_id:str}", scope=Scope.WEBHOOKS_WRITE, summary="Remove a webhook endpoint")
-    async def remove_endpoint(self, caller: Caller, webhook_id: str, remove_endpoint: RemoveEndpoint) -> None:
+    async def remove_endpoint(
+        self,
+        caller: NamedDependency[Caller],
+        webhook_id: FromPath[str],
+        remove_endpoint: NamedDependency[RemoveEndpoint],
+    ) -> None:
         """What still waits for it is cancelled; its history stays."""
         await remove_endpoint(caller, webhook_id)
 
@@ -169,7 +183,11 @@ class Webhooks(Controller):
         summary="Rotate the signing secret",
     )
     async def rotate_secret(
-        self, caller: Caller, webhook_id: str, rotate_secret: RotateSecret, data: SecretRotated | None = None
+        self,
+        caller: NamedDependency[Caller],
+        webhook_id: FromPath[str],
+        rotate_secret: NamedDependency[RotateSecret],
+        data: JSONBody[SecretRotated | None] = None,
     ) -> EndpointView:
         """The new secret is in the answer, once. Until the grace is over, deliveries carry both signatures."""
         grace = timedelta(seconds=(data or SecretRotated()).grace_seconds)
@@ -178,10 +196,10 @@ class Webhooks(Controller):
     @get("/{webhook_id:str}/deliveries", scope=Scope.WEBHOOKS_READ, summary="Deliveries to an endpoint")
     async def list_endpoint_deliveries(
         self,
-        caller: Caller,
-        store: Store,
-        webhook_id: str,
-        slice: Slice,
+        caller: NamedDependency[Caller],
+        store: NamedDependency[Store],
+        webhook_id: FromPath[str],
+        slice: NamedDependency[Slice],
         status: Status = None,
         event_type: OfType = None,
     ) -> DeliveryHistory:
@@ -199,7 +217,11 @@ class Webhooks(Controller):
 
     @post("/{webhook_id:str}/test", scope=Scope.WEBHOOKS_WRITE, status_code=200, summary="Send a test event")
     async def send_test(
-        self, caller: Caller, webhook_id: str, try_out: TryOut, data: TestSent | None = None
+        self,
+        caller: NamedDependency[Caller],
+        webhook_id: FromPath[str],
+        try_out: NamedDependency[TryOut],
+        data: JSONBody[TestSent | None] = None,
     ) -> TestView:
         """One attempt now, with the catalogue's sample; nothing is retried."""
         return TestView.of(await try_out.endpoint(caller, webhook_id, data.event_type if data else None))
@@ -214,13 +236,13 @@ class Deliveries(Controller):
     @get("/", scope=Scope.WEBHOOKS_READ, summary="List deliveries")
     async def list_deliveries(
         self,
-        caller: Caller,
-        store: Store,
-        slice: Slice,
+        caller: NamedDependency[Caller],
+        store: NamedDependency[Store],
+        slice: NamedDependency[Slice],
         status: Status = None,
         event_type: OfType = None,
-        event_id: Annotated[str | None, Parameter(query="event_id", required=False)] = None,
-        destination_id: Annotated[str | None, Parameter(query="destination_id", required=False)] = None,
+        event_id: Annotated[str | None, QueryParameter(name="event_id", required=False)] = None,
+        destination_id: Annotated[str | None, QueryParameter(name="destination_id", required=False)] = None,
     ) -> Listing[DeliveryView]:
         """Newest first."""
         filters = _filters(state=status, event_type=event_type, event_id=event_id, destination_id=destination_id)
@@ -228,7 +250,9 @@ class Deliveries(Controller):
             return listing(await work.deliveries.page(slice, **filters), DeliveryView.of)
 
     @get("/{delivery_id:str}", scope=Scope.WEBHOOKS_READ, summary="One delivery with its attempts")
-    async def get_delivery(self, caller: Caller, store: Store, delivery_id: str) -> DeliveryDetail:
+    async def get_delivery(
+        self, caller: NamedDependency[Caller], store: NamedDependency[Store], delivery_id: FromPath[str]
+    ) -> DeliveryDetail:
         """What was sent, what came back, attempt by attempt."""
         async with store.reading(caller.organisation_id) as work:
             delivery = await work.deliveries.get(delivery_id)
@@ -237,6 +261,8 @@ class Deliveries(Controller):
         return DeliveryDetail(DeliveryView.of(delivery), EventView.of(event), [AttemptView.of(a) for a in attempts])
 
     @post("/{delivery_id:str}/retry", scope=Scope.WEBHOOKS_WRITE, status_code=202, summary="Send a delivery again")
-    async def retry_delivery(self, caller: Caller, delivery_id: str, send_again: SendAgain) -> DeliveryView:
+    async def retry_delivery(
+        self, caller: NamedDependency[Caller], delivery_id: FromPath[str], send_again: NamedDependency[SendAgain]
+    ) -> DeliveryView:
         """A new delivery of the same event to the same destination, with the same message id."""
         return DeliveryView.of(await send_again(caller, delivery_id))

@@ -1,6 +1,6 @@
 """Invoices: the list, and one invoice with everything that happened to it and what can be done about it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 from litestar import Controller, Response, get, post
@@ -14,17 +14,21 @@ from application.caller import Caller
 from application.ports.leases import Held
 from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.store import AlreadyThere, Slice, Work
+from domain.audit import AuditEntry
 from domain.billing.invoices import Invoice, InvoiceState
-from domain.billing.payments import FactKind, Payment, PaymentState, Refund, RefundState
+from domain.billing.payments import Payment, PaymentState, Refund, RefundState
 from domain.catalogue import CATALOGUE
 from domain.connections.provider import Capability
+from domain.events import Event
 from domain.refusals import NotFound, Refusal
 from entrypoints.api.paging import listing
 from entrypoints.console.gathering import gather
 from entrypoints.console.pages import REFUSED, Form, Notice, Page
+from entrypoints.console.rendering import told, tone, words
 
 _PROVIDER_FAILED = (ReconnectNeeded, ProviderRefused, RetryLater)
 _STATES = {state.value: state for state in InvoiceState}
+_TOGETHER = timedelta(seconds=2)
 _TOLD = tuple(name for name in CATALOGUE if name.startswith(("invoice.", "payment.")))
 
 
@@ -36,6 +40,8 @@ class Happened:
     what: str
     who: str | None = None
     href: str | None = None
+    tone: str = "quiet"
+    type: str = ""
 
 
 class InvoicePages(Controller):
@@ -200,21 +206,27 @@ async def _history(
 ) -> list[Happened]:
     """What was told about the invoice and what was done with it, newest first."""
     events, _ = await gather(work.events, kind="event", since=invoice.created_at, type=_TOLD)
-    happened = [
-        Happened(event.occurred_at, event.type, None, f"/console/events/{event.id}")
-        for event in events
-        if (event.data.get("invoice") or {}).get("id") == invoice.id
-    ]
-    told = {entry.what for entry in happened}
+    told_events = [_told(event) for event in events if (event.data.get("invoice") or {}).get("id") == invoice.id]
     refund_ids = (refund.id for of_payment in refunds.values() for refund in of_payment)
     subjects = (invoice.id, *link_ids, *(payment.id for payment in payments), *refund_ids)
     entries, _ = await gather(work.audit, subject=subjects)
-    happened += [Happened(entry.at, entry.action, entry.actor) for entry in entries]
-    if "payment.failed" not in told:
-        happened += [
-            Happened(fact.at, "payment.failed", payment.provider)
-            for payment in payments
-            for fact in payment.facts
-            if fact.kind is FactKind.FAILED
-        ]
-    return sorted(happened, key=lambda entry: entry.at, reverse=True)
+    happened: list[Happened] = []
+    for entry in entries:
+        twin = next((one for one in told_events if _same(one, entry)), None)
+        if twin is None:
+            happened.append(Happened(entry.at, words(entry.action).capitalize(), entry.actor))
+        else:
+            told_events[told_events.index(twin)] = attrs.evolve(twin, who=entry.actor)
+    return sorted((*told_events, *happened), key=lambda one: one.at, reverse=True)
+
+
+def _told(event: Event) -> Happened:
+    message = told(event)
+    return Happened(
+        event.occurred_at, message.title, None, f"/console/events/{event.id}", tone(message.tone), event.type
+    )
+
+
+def _same(event: Happened, entry: AuditEntry) -> bool:
+    """Whether the audit entry is the deed that the event tells of: both are written in one transaction."""
+    return event.who is None and event.type == entry.action and abs(event.at - entry.at) < _TOGETHER

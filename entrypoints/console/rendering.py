@@ -11,14 +11,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from domain.events import Event
 from domain.money import Money
+from domain.notifications.composing import compose
+from domain.notifications.message import Message, Tone
 from entrypoints.console.reader import Reader
 
 TONES: Mapping[str, str] = {
-    **dict.fromkeys(("paid", "delivered", "connected", "active", "handled", "succeeded", "completed"), "good"),
+    **dict.fromkeys(("good", "paid", "delivered", "connected", "active", "handled", "succeeded", "completed"), "good"),
     **dict.fromkeys(("open", "pending", "requested"), "info"),
     **dict.fromkeys(("partly_paid", "partially_refunded", "refunded", "retry", "paused", "ignored"), "care"),
-    **dict.fromkeys(("overdue", "failed", "failing", "disabled", "refused", "gone", "conflicted"), "bad"),
+    Tone.WARNING.value: "care",
+    **dict.fromkeys(("bad", "overdue", "failed", "failing", "disabled", "refused", "gone", "conflicted"), "bad"),
 }
 """How a state is meant, for its badge; any other is quiet."""
 
@@ -41,6 +45,7 @@ def environment(*folders: Path) -> Environment:
         "number": _number,
         "pretty": pretty,
         "share": _share,
+        "told": told,
         "tone": tone,
         "words": words,
     }
@@ -52,9 +57,14 @@ def tone(state: Enum | str) -> str:
     return TONES.get(_value(state), "quiet")
 
 
+def told(event: Event) -> Message:
+    """An event in words, as its notices say it."""
+    return compose(event, organisation="", console_url=None)
+
+
 def words(state: Enum | str) -> str:
-    """A state or a role as people write it: `partly paid`."""
-    return _value(state).replace("_", " ")
+    """A state or an action as people write it: `partly paid`, `payment link created`."""
+    return _value(state).replace("_", " ").replace(".", " ")
 
 
 def pretty(value: Any) -> str:

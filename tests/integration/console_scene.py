@@ -201,9 +201,7 @@ async def _troubles(made: Scene) -> None:
     now, ids = hub.resolve(Clock).now(), hub.resolve(Ids)  # type: ignore[type-abstract]
     async with hub.resolve(Store).of(organisation_id) as work:  # type: ignore[type-abstract]
         event = await hub.resolve(Tell)(work, "deal.won", {"deal": {"title": f"Rebrand {mark}", "url": "javascript:1"}})
-        fresh = Delivery.of(
-            event, DestinationKind.ENDPOINT, made.endpoint.endpoint.id, id=ids.new("delivery"), now=now
-        )
+        fresh = Delivery.of(event, DestinationKind.ENDPOINT, made.endpoint.endpoint.id, id=ids.new("delivery"), now=now)
         made.failed = attrs.evolve(
             fresh,
             state=DeliveryState.FAILED,
@@ -240,7 +238,7 @@ async def _troubles(made: Scene) -> None:
             now,
             InboxState.FAILED,
             12,
-            error=f"Traceback (most recent call last):\n  File \"settle.py\"\nValueError: {mark}",
+            error=f'Traceback (most recent call last):\n  File "settle.py"\nValueError: {mark}',
         )
         await work.inbox.add(made.received)
         slack = (await work.connections.all(provider="slack"))[0]

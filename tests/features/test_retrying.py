@@ -1,0 +1,264 @@
+"""The feature "Retrying": asked again until it is heard, under one name, and never for ever."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from pytest_bdd import given, parsers, scenarios, then, when
+
+from application.notifications.deliver_due import LEASE, DeliverDue
+from application.notifications.endpoints import ChangeEndpoint, RotateSecret
+from application.notifications.publish_event import PublishEvent
+from application.notifications.send_again import SendAgain
+from application.ports.outgoing import Reply, Unreachable
+from application.ports.store import Claimed, Tried
+from domain.notifications.attempts import Attempt, Outcome, Verdict
+from domain.notifications.deliveries import Delivery, DeliveryState
+from domain.notifications.endpoints import Endpoint, EndpointState
+from domain.notifications.signing import UntrustedWebhook, verify
+from tests.fakes.outgoing import reply
+from tests.features.conftest import ADDRESSES, Run, arrivals_at, heard
+from tests.features.studio import Studio
+
+scenarios("retrying.feature")
+
+APPLICATION = "the studio's application"
+ANSWERS: dict[str, Reply | Exception] = {
+    "answers 500 once": reply(500),
+    "answers 404 once": reply(404),
+    "answers 301 once": reply(301, headers={"Location": "https://elsewhere.example/"}),
+    "cannot be reached once": Unreachable("connection refused"),
+}
+
+
+# Given
+
+
+@given(parsers.parse("the application fails {times:d} times and then accepts"))
+def fails(studio: Studio, times: int) -> None:
+    studio.receivers.at(ADDRESSES[APPLICATION]).script.extend([reply(503)] * times)
+
+
+@given(parsers.re("the application (?P<how>(answers|cannot be).+ once)"))
+def fails_once(studio: Studio, how: str) -> None:
+    studio.receivers.at(ADDRESSES[APPLICATION]).script.append(ANSWERS[how])
+
+
+@given("the application fails for ever")
+def fails_for_ever(studio: Studio) -> None:
+    studio.receivers.at(ADDRESSES[APPLICATION]).otherwise = reply(503)
+
+
+@given("the application is well again")
+def is_well(studio: Studio) -> None:
+    studio.receivers.at(ADDRESSES[APPLICATION]).otherwise = reply(200)
+
+
+@given("the application is well again and has accepted one")
+def has_accepted_one(studio: Studio, run: Run) -> None:
+    is_well(studio)
+    happens(studio, run, "kiln.fired")
+    assert _last(studio, run).state is DeliveryState.DELIVERED
+
+
+@given("the application's address has become forbidden")
+def is_forbidden(studio: Studio) -> None:
+    studio.receivers.at(ADDRESSES[APPLICATION]).refused.add("app.harbour-finch.example")
+
+
+@given(parsers.parse("the application asks to be left alone for {minutes:d} minutes"))
+def asks_to_be_left_alone(studio: Studio, minutes: int) -> None:
+    answer = reply(429, headers={"Retry-After": str(minutes * 60)})
+    studio.receivers.at(ADDRESSES[APPLICATION]).script.append(answer)
+
+
+@given("the application says that it is gone")
+def says_gone(studio: Studio) -> None:
+    studio.receivers.at(ADDRESSES[APPLICATION]).script.append(reply(410))
+
+
+@given(parsers.parse('a worker took up "{type_}" and died'))
+def took_up_and_died(studio: Studio, run: Run, type_: str) -> None:
+    has_just_happened(studio, run, type_)
+    studio.scene.seen = run(studio.store.claim_deliveries(studio.clock.now(), LEASE, 10))
+    assert run(studio.use(DeliverDue)()) == 0, "what one worker holds no other takes"
+
+
+@given(parsers.parse('"{type_}" has only just happened'))
+def has_just_happened(studio: Studio, run: Run, type_: str) -> None:
+    run(studio.use(PublishEvent)(studio.caller, type=type_, data={"degrees": 1240}))
+
+
+@given("Grace has switched it on again")
+def has_switched_on(studio: Studio, run: Run) -> None:
+    run(studio.use(ChangeEndpoint)(studio.caller, _endpoint(studio, run).id, active=True))
+
+
+@given(parsers.re("Grace has changed the application's secret with (?P<grace>an hour of|no) grace"))
+def has_changed_the_secret(studio: Studio, run: Run, grace: str) -> None:
+    rotate = studio.use(RotateSecret)
+    hours = {"an hour of": 1, "no": 0}[grace]
+    studio.scene.seen = studio.scene.listeners[APPLICATION].secret
+    issued = run(rotate(studio.caller, _endpoint(studio, run).id, grace=timedelta(hours=hours)))
+    studio.scene.listeners[APPLICATION] = issued
+
+
+@given("an hour has passed")
+def hour_has_passed(studio: Studio) -> None:
+    studio.clock.advance(timedelta(hours=1))
+
+
+# When
+
+
+@given(parsers.parse('"{type_}" has happened, and time has passed'))
+@when(parsers.parse('"{type_}" happens, and time passes'))
+def happens(studio: Studio, run: Run, type_: str) -> None:
+    has_just_happened(studio, run, type_)
+    run(studio.wait_until_quiet())
+
+
+@when("time passes")
+def time_passes(studio: Studio, run: Run) -> None:
+    run(studio.wait_until_quiet())
+
+
+@given(parsers.parse("{count:d} deliveries were given up"))
+@when(parsers.parse("{count:d} deliveries are given up"))
+def are_given_up(studio: Studio, run: Run, count: int) -> None:
+    before = len(_given_up(studio, run))
+    for _ in range(count):
+        has_just_happened(studio, run, "kiln.fired")
+    run(studio.wait_until_quiet())
+    assert len(_given_up(studio, run)) == before + count
+
+
+@when("Grace sends it again")
+def sends_again(studio: Studio, run: Run) -> None:
+    deed = studio.use(SendAgain)(studio.caller, _last(studio, run).id)
+    run(studio.attempt(deed))
+    run(studio.wait_until_quiet())
+
+
+# Then
+
+
+@then(parsers.re(r"the application is asked (?P<times>once|\d+ times)"))
+def is_asked(studio: Studio, run: Run, times: str) -> None:
+    expected = 1 if times == "once" else int(times.split()[0])
+    assert len(arrivals_at(studio, APPLICATION)) == expected
+
+
+@then(parsers.re(r"the waits? in between (was|were) (?P<waits>.+)"))
+def waits_were(studio: Studio, waits: str) -> None:
+    moments = [arrival.at for arrival in arrivals_at(studio, APPLICATION)]
+    between = [f"{(later - earlier).total_seconds():g} s" for earlier, later in zip(moments, moments[1:], strict=False)]
+    assert between == waits.split(", ")
+
+
+@then(parsers.parse("the last time was {hours:d} hours after the first"))
+def last_time(studio: Studio, hours: int) -> None:
+    arrivals = arrivals_at(studio, APPLICATION)
+    assert (arrivals[-1].at - arrivals[0].at) // timedelta(hours=1) == hours
+
+
+@then("it has accepted")
+def has_accepted(studio: Studio, run: Run) -> None:
+    assert _last(studio, run).state is DeliveryState.DELIVERED
+
+
+@then("the delivery is given up")
+def is_given_up(studio: Studio, run: Run) -> None:
+    assert _last(studio, run).state is DeliveryState.FAILED
+    assert run(studio.store.next_due()) is None
+
+
+@then("each time the name was the same and the signature held")
+def same_name(studio: Studio) -> None:
+    assert heard(studio, APPLICATION), "it was not asked at all"
+    names = {arrival.request.headers["webhook-id"] for arrival in arrivals_at(studio, APPLICATION)}
+    assert len(names) == 1
+
+
+@then(parsers.parse("each time is on record with what was answered: {statuses}"))
+def is_on_record(studio: Studio, run: Run, statuses: str) -> None:
+    attempts = _attempts(studio, run)
+    assert [str(attempt.outcome.status) for attempt in attempts] == statuses.split(", ")
+    assert [attempt.number for attempt in attempts] == list(range(1, len(attempts) + 1))
+    assert [attempt.at for attempt in attempts] == [arrival.at for arrival in arrivals_at(studio, APPLICATION)]
+
+
+@then("what the dead worker says now is not recorded")
+def late_word(studio: Studio, run: Run) -> None:
+    """It holds no claim any more; its word would turn a delivery that arrived into one that failed."""
+    (claimed,) = studio.scene.seen
+    assert isinstance(claimed, Claimed)
+    failed = Outcome(Verdict.REFUSED, timedelta(), error="what the dead worker saw")
+    after = claimed.delivery.cancel("what the dead worker saw", studio.clock.now())
+    attempt = Attempt("att_late", studio.caller.organisation_id, after.id, 1, studio.clock.now(), failed)
+    assert run(studio.store.record_attempts([Tried(after, attempt, claimed.generation)])) == ()
+    assert _last(studio, run).state is DeliveryState.DELIVERED
+    assert len(_attempts(studio, run)) == 1
+
+
+@then(parsers.parse('the application is switched off: "{why}"'))
+def is_switched_off(studio: Studio, run: Run, why: str) -> None:
+    endpoint = _endpoint(studio, run)
+    assert endpoint.state is EndpointState.DISABLED
+    assert why in (endpoint.reason or "")
+
+
+@then("the application is not switched off")
+def is_not_switched_off(studio: Studio, run: Run) -> None:
+    assert _endpoint(studio, run).state is EndpointState.ACTIVE
+
+
+@then("both the old and the new secret fit")
+def both_fit(studio: Studio) -> None:
+    assert _fitting(studio) == (True, True)
+
+
+@then("only the new secret fits")
+def only_the_new_fits(studio: Studio) -> None:
+    assert _fitting(studio) == (False, True)
+
+
+# What these steps share.
+
+
+def _endpoint(studio: Studio, run: Run) -> Endpoint:
+    id_ = studio.scene.listeners[APPLICATION].endpoint.id
+    endpoint: Endpoint = run(studio.look(lambda work: work.endpoints.get(id_)))
+    return endpoint
+
+
+def _last(studio: Studio, run: Run) -> Delivery:
+    delivery: Delivery = run(studio.delivery(APPLICATION))
+    return delivery
+
+
+def _attempts(studio: Studio, run: Run) -> Sequence[Attempt]:
+    id_ = _last(studio, run).id
+    attempts: Sequence[Attempt] = run(studio.look(lambda work: work.attempts.of(id_)))
+    return attempts
+
+
+def _given_up(studio: Studio, run: Run) -> Sequence[Delivery]:
+    id_ = _endpoint(studio, run).id
+    failed: Sequence[Delivery] = run(
+        studio.look(lambda work: work.deliveries.all(destination_id=id_, state=DeliveryState.FAILED))
+    )
+    return failed
+
+
+def _fitting(studio: Studio) -> tuple[bool, bool]:
+    """Whether the old secret and the new one fit what came last."""
+    arrival = arrivals_at(studio, APPLICATION)[-1]
+
+    def fits(secret: str) -> bool:
+        try:
+            verify(secret, arrival.request.headers, arrival.request.body, arrival.at)
+        except UntrustedWebhook:
+            return False
+        return True
+
+    return fits(studio.scene.seen), fits(studio.scene.listeners[APPLICATION].secret)

@@ -1,0 +1,189 @@
+"""The feature "Telling": who is told what, where, and that the same call again is the same deed."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Any
+
+from litestar import Request
+from pytest_bdd import given, parsers, scenarios, then, when
+
+from application.notifications.configurations import SaveNotification
+from application.notifications.endpoints import ChangeEndpoint, RemoveEndpoint
+from application.notifications.publish_event import PublishEvent
+from application.ports.leases import Held
+from domain.events import Event
+from domain.notifications.attempts import Outcome, Verdict
+from domain.notifications.message import Message
+from entrypoints.api.idempotency import AlreadyAnswered, Idempotency, provide_idempotency
+from tests.features.conftest import Run
+from tests.features.studio import CHANNELS, Studio
+
+scenarios("telling.feature")
+
+APPLICATION = "the studio's application"
+
+
+# Given
+
+
+@given(parsers.re(r'(?P<place>Slack|Discord|mail) is told of "(?P<asked>.+)"'))
+def is_told_of(studio: Studio, run: Run, place: str, asked: str) -> None:
+    save, slug = studio.use(SaveNotification), CHANNELS[place]
+    webhook = None if place == "mail" else f"https://{slug}.example/hooks/1"
+    target = {"to": ["office@harbour-finch.example"]} if place == "mail" else None
+    studio.scene.notifications[place] = run(
+        save(
+            studio.caller,
+            name=f"{place} billing",
+            platform=slug,
+            events=tuple(asked.split(", ")),
+            webhook_url=webhook,
+            target=target,
+        )
+    )
+
+
+@given("Grace has paused it")
+def has_paused(studio: Studio, run: Run) -> None:
+    id_ = studio.scene.listeners[APPLICATION].endpoint.id
+    run(studio.use(ChangeEndpoint)(studio.caller, id_, active=False))
+
+
+@given("Slack is away for a moment")
+def slack_is_away(studio: Studio) -> None:
+    away = Outcome(Verdict.RETRY, timedelta(milliseconds=5), status=503, error="Slack answered 503.")
+    studio.town.channels[CHANNELS["Slack"]].next.append(away)
+
+
+@given("the Slack channel was deleted")
+def channel_deleted(studio: Studio) -> None:
+    gone = Outcome(Verdict.GONE, timedelta(milliseconds=5), status=404, error="Slack answered no_service.")
+    studio.town.channels[CHANNELS["Slack"]].next.append(gone)
+
+
+# When
+
+
+@when("Grace removes the application before anything was sent")
+def removes(studio: Studio, run: Run) -> None:
+    id_ = studio.scene.listeners[APPLICATION].endpoint.id
+    run(studio.use(RemoveEndpoint)(studio.caller, id_))
+
+
+@when(parsers.parse('the studio\'s application tells "{type_}" with degrees {degrees:d}'))
+def tells(studio: Studio, run: Run, type_: str, degrees: int) -> None:
+    publish = studio.use(PublishEvent)
+    run(studio.attempt(publish(studio.caller, type=type_, data={"degrees": degrees})))
+
+
+@given(parsers.parse('it has told "{type_}" under the key "{key}"'))
+@when(parsers.parse('it tells "{type_}" under the key "{key}"'))
+def tells_under_a_key(studio: Studio, run: Run, type_: str, key: str) -> None:
+    answer = run(studio.attempt(_call(studio, type_, key)))
+    if answer is not None:
+        studio.scene.answers.append(answer)
+
+
+@when(parsers.parse('it tells "{type_}" under the key "{key}" twice at once'))
+def tells_twice_at_once(studio: Studio, run: Run, type_: str, key: str) -> None:
+    async def both() -> Any:
+        return await asyncio.gather(*(_call(studio, type_, key) for _ in range(2)), return_exceptions=True)
+
+    studio.scene.seen = run(both())
+
+
+async def _call(studio: Studio, type_: str, key: str) -> bytes:
+    """A call that carries a key, through the same door as over HTTP. Returns the answer, the first or the kept one."""
+    body = json.dumps({"type": type_, "data": {}}).encode()
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/events",
+        "headers": [],
+        "query_string": b"",
+        "state": {},
+    }
+    door: AsyncGenerator[Idempotency, None] = provide_idempotency(
+        Request(scope, receive=receive), studio.caller, studio.store, studio.leases, studio.vault, key
+    )
+    try:
+        idempotency = await anext(door)
+    except AlreadyAnswered as already:
+        return already.answer.body
+    given: dict[str, Event] = {}
+    once = idempotency.once(lambda event: given.setdefault("event", event).body)
+    try:
+        event = await studio.use(PublishEvent)(studio.caller, type=type_, data={}, once=once)
+        return json.dumps(event.body, separators=(",", ":")).encode()
+    finally:
+        await door.aclose()
+
+
+# Then
+
+
+@then(parsers.re(r'(?P<place>Slack|Discord|mail) reads "(?P<text>.+)"'))
+def reads(studio: Studio, run: Run, place: str, text: str) -> None:
+    run(studio.settle_down())
+    assert any(text in _words(message) for message in _messages(studio, place)), _messages(studio, place)
+
+
+@then(parsers.re(r"(?P<place>Slack|Discord|mail) has (?P<count>\d+) messages?"))
+def has_messages(studio: Studio, run: Run, place: str, count: str) -> None:
+    run(studio.settle_down())
+    assert len(_messages(studio, place)) == int(count)
+
+
+@then(parsers.parse("the mail is addressed to {address}"))
+def is_addressed(studio: Studio, run: Run, address: str) -> None:
+    run(studio.settle_down())
+    assert [sent.target for sent in studio.town.channels[CHANNELS["mail"]].sent] == [{"to": [address]}]
+
+
+@then(parsers.parse('"{type_}" reaches Slack later'))
+def reaches_later(studio: Studio, run: Run, type_: str) -> None:
+    """A second try, and the same delivery."""
+    run(studio.wait_until_quiet())
+    sent = studio.town.channels[CHANNELS["Slack"]].sent
+    assert len(sent) == 2
+    assert len({one.delivery_id for one in sent}) == 1
+    (delivery,) = run(studio.look(lambda work: work.deliveries.all(event_type=type_, state="delivered", attempts=2)))
+    assert delivery.id == sent[0].delivery_id
+
+
+@then("Slack is switched off")
+def is_switched_off(studio: Studio, run: Run) -> None:
+    run(studio.settle_down())
+    id_ = studio.scene.notifications["Slack"].id
+    notification = run(studio.look(lambda work: work.notifications.get(id_)))
+    assert (notification.is_active, notification.reason) == (False, "Slack answered no_service.")
+
+
+@then("it gets the same answer")
+def same_answer(studio: Studio) -> None:
+    first, second = studio.scene.answers
+    assert first == second
+
+
+@then("one of the two has to wait")
+def one_waits(studio: Studio) -> None:
+    assert sorted(type(answer) for answer in studio.scene.seen if isinstance(answer, Exception)) == [Held]
+
+
+# What these steps share.
+
+
+def _messages(studio: Studio, place: str) -> list[Message]:
+    """What is there to be read. What was sent to a place that was away or gone is not."""
+    return [sent.message for sent in studio.town.channels[CHANNELS[place]].sent]
+
+
+def _words(message: Message) -> str:
+    facts = (f"{fact.label} {fact.value}" for fact in message.facts)
+    return "\n".join((message.title, message.text, *facts))
