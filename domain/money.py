@@ -34,7 +34,7 @@ class UnknownCurrency(Refusal):
     """The code is not an active ISO 4217 currency."""
 
     def __init__(self, code: str) -> None:
-        super().__init__(f"'{code}' is not an ISO 4217 currency code such as USD or JPY.", field="currency")
+        super().__init__(f"'{code[:20]}' is not an ISO 4217 currency code such as USD or JPY.", field="currency")
 
 
 class DoesNotFit(Refusal):

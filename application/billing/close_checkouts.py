@@ -5,12 +5,12 @@ import attrs
 from application.connections.access import opened
 from application.ports.clock import Clock
 from application.ports.payments import CheckoutState as ProviderState
-from application.ports.payments import ProviderRefused
+from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.providers import Providers
 from application.ports.store import Store
 from application.ports.vault import Vault
 from domain.billing.links import Checkout, CheckoutState
-from domain.connections.connection import ConnectionState
+from domain.connections.connection import Connection, ConnectionState
 
 STATES = {
     ProviderState.OPEN: CheckoutState.OPEN,
@@ -39,29 +39,39 @@ class CloseCheckouts:
         invoice_id: str | None = None,
         keep: str | None = None,
     ) -> int:
-        """Returns how many were closed. Raises what the provider's port raises; doing it again is safe."""
+        """Returns how many were closed. Goes on where one cannot be closed, and then raises what the provider's port
+        raised first; doing it again is safe."""
         which = {"link_id": link_id} if link_id else {"invoice_id": invoice_id}
         async with self._store.reading(organisation_id) as work:
             checkouts = await work.checkouts.all(**which, state=CheckoutState.OPEN)
             connections = {c.id: c for c in await work.connections.all()}
         closed = 0
+        problem: Exception | None = None
         for checkout in checkouts:
             connection = connections.get(checkout.connection_id)
             if checkout.id == keep or checkout.reference is None or connection is None:
                 continue
             if connection.state is ConnectionState.DISCONNECTED:
                 continue
-            payments = self._providers.payments(connection.provider)
             try:
-                now_there = await payments.expire_checkout(opened(self._vault, connection), checkout.reference)
-                state = STATES[now_there.state]
-            except ProviderRefused as refused:
-                if not refused.missing:
-                    raise
-                state = CheckoutState.EXPIRED
+                state = await self._expire(connection, checkout.reference)
+            except (ReconnectNeeded, ProviderRefused, RetryLater) as error:
+                problem = problem or error
+                continue
             await self._save(checkout, state)
-            closed += 1
+            closed += state is CheckoutState.EXPIRED
+        if problem is not None:
+            raise problem
         return closed
+
+    async def _expire(self, connection: Connection, reference: str) -> CheckoutState:
+        payments = self._providers.payments(connection.provider)
+        try:
+            return STATES[(await payments.expire_checkout(opened(self._vault, connection), reference)).state]
+        except ProviderRefused as refused:
+            if not refused.missing:
+                raise
+            return CheckoutState.EXPIRED
 
     async def _save(self, checkout: Checkout, state: CheckoutState) -> None:
         async with self._store.of(checkout.organisation_id) as work:

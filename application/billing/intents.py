@@ -11,7 +11,7 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.payments import Intent, ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.providers import Providers
-from application.ports.store import Store
+from application.ports.store import AlreadyThere, Store
 from application.ports.vault import Vault
 from domain.billing.payments import Payment
 from domain.money import Money
@@ -94,12 +94,11 @@ class StartPayment:
             invoice.id if invoice else None,
         )
         async with self._store.of(caller.organisation_id) as work:
-            earlier = await work.payments.all(connection_id=connection.id, reference=intent.reference)
-            if earlier:
-                payment = earlier[0]
-            else:
+            try:
                 await work.payments.add(payment)
                 await self._tell.note(work, caller, "payment.started", payment.id)
+            except AlreadyThere:  # its webhook was quicker, or an earlier call was cut off after this point
+                (payment,) = await work.payments.all(connection_id=connection.id, reference=intent.reference)
             started = Started(payment, intent)
             await remember(work, once, started, now)
             await work.commit()

@@ -1,5 +1,6 @@
 """Payment links: create, expire, and follow one to a hosted page."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import attrs
@@ -16,16 +17,26 @@ from application.ports.ids import Ids
 from application.ports.leases import Leases
 from application.ports.payments import CheckoutOrder, ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.providers import Providers
-from application.ports.store import Store, Work
+from application.ports.store import StaleWrite, Store, Work
 from application.ports.vault import Vault
 from domain.billing.invoices import Invoice
-from domain.billing.links import CHECKOUT_LIFE, LINK_LIFE, Checkout, LinkAnswer, LinkState, PaymentLink
+from domain.billing.links import (
+    CHECKOUT_LIFE,
+    LINK_LIFE,
+    Checkout,
+    CheckoutState,
+    LinkAnswer,
+    LinkState,
+    PaymentLink,
+)
 from domain.connections.connection import Connection
 from domain.connections.provider import Capability
 from domain.money import Money
 from domain.refusals import Conflict, Invalid, NotFound
 
 LONGEST_LIFE = timedelta(days=365)
+
+_NOT_NOW = "The payment page cannot be opened just now. Please try again later."
 
 
 @attrs.frozen
@@ -213,9 +224,25 @@ class FollowPaymentLink:
                 await work.checkouts.add(checkout)
                 await work.commit()
             connection = await work.connections.get(seen.link.connection_id)
-        # A page for another amount, or about to lapse, must not be payable beside the new one.
-        await self._close(seen.link.organisation_id, link_id=seen.link.id, keep=checkout.id)
+        await self._close_others(seen.link, checkout, connection)
         return await self._open(seen, checkout, connection)
+
+    async def _close_others(self, link: PaymentLink, kept: Checkout, connection: Connection) -> None:
+        """A page for another amount, or about to lapse, must not be payable beside the new one; one that was just paid
+        must not have its payer asked again."""
+        async with self._store.reading(link.organisation_id) as work:
+            open_before = await work.checkouts.all(link_id=link.id, state=CheckoutState.OPEN)
+        try:
+            await self._close(link.organisation_id, link_id=link.id, keep=kept.id)
+        except (ReconnectNeeded, ProviderRefused, RetryLater) as problem:
+            await self._note_failure(connection, problem)
+            raise ProviderUnavailable(_NOT_NOW) from problem
+        async with self._store.reading(link.organisation_id) as work:
+            paid = await work.checkouts.all(id=tuple(c.id for c in open_before), state=CheckoutState.COMPLETE)
+        if paid:
+            raise ProviderUnavailable(
+                "A payment was just made here and is being looked at. Please try again in a moment."
+            )
 
     def _written(self, seen: Followed, due: Money, now: datetime) -> Checkout:
         return Checkout(
@@ -251,22 +278,22 @@ class FollowPaymentLink:
             made = await payments.create_checkout(opened(self._vault, connection), order, key=checkout.id)
         except (ReconnectNeeded, ProviderRefused, RetryLater) as problem:
             await self._note_failure(connection, problem)
-            raise ProviderUnavailable(
-                "The payment page cannot be opened just now. Please try again later."
-            ) from problem
+            raise ProviderUnavailable(_NOT_NOW) from problem
         assert made.url is not None, "a page that was just made is open"
         now = self._clock.now()
         async with self._store.of(checkout.organisation_id) as work:
             fresh = await work.checkouts.get(checkout.id)
-            await work.checkouts.save(fresh.opened(made.reference, made.url, made.expires_at, now))
-            await work.commit()
+            if fresh.state is CheckoutState.OPENING:  # its webhook may have been quicker
+                await work.checkouts.save(fresh.opened(made.reference, made.url, made.expires_at, now))
+                await work.commit()
         return made.url
 
     async def _note_failure(self, connection: Connection, problem: Exception) -> None:
-        async with self._store.of(connection.organisation_id) as work:
-            fresh = await work.connections.get(connection.id)
-            await work.connections.save(fresh.failed(str(problem) or type(problem).__name__, self._clock.now()))
-            await work.commit()
+        with suppress(StaleWrite):  # someone noted something at the same moment, which is as good
+            async with self._store.of(connection.organisation_id) as work:
+                fresh = await work.connections.get(connection.id)
+                await work.connections.save(fresh.failed(str(problem) or type(problem).__name__, self._clock.now()))
+                await work.commit()
 
 
 @attrs.define

@@ -57,16 +57,16 @@ class SendInvoice:
 
         Raises NotFound, Conflict (paid, void, nothing connected), Invalid (no address).
         """
+        async with self._store.reading(caller.organisation_id) as work:
+            # First, because a link opens the invoice: what cannot be sent must leave the draft a draft.
+            addressed(await work.invoices.get(id), to)
+            await self._mailer(work, connection)
         view = await self._links(caller, invoice_id=id, provider=provider)
         now = self._clock.now()
         async with self._store.of(caller.organisation_id) as work:
             invoice = await work.invoices.get(id)
             mailer = await self._mailer(work, connection)
-            addresses = (
-                check_addresses(list(to) if to else [invoice.client.email or ""], "to")
-                if (to or invoice.client.email)
-                else _no_address(invoice)
-            )
+            addresses = addressed(invoice, to)
             organisation = (await work.organisation.get(caller.organisation_id)).name
             invoice = await work.invoices.save(invoice.sent(now))
             event = await self._tell(work, "invoice.sent", {"invoice": invoice_body(invoice, view.url)})
@@ -110,5 +110,8 @@ class SendInvoice:
         raise Conflict("No mail account is connected; connect one (smtp) first.")
 
 
-def _no_address(invoice: Invoice) -> list[str]:
-    raise Invalid.field("to", f"{invoice.client.name} has no mail address; give one.")
+def addressed(invoice: Invoice, to: Sequence[str] | None) -> list[str]:
+    """Where the invoice goes: the given addresses, or its client's own. Raises Invalid."""
+    if not to and not invoice.client.email:
+        raise Invalid.field("to", f"{invoice.client.name} has no mail address; give one.")
+    return check_addresses(list(to) if to else [invoice.client.email], "to")

@@ -30,6 +30,7 @@ _LOCK = timedelta(minutes=2)
 _WAIT = timedelta(seconds=30)
 
 _REFUND_COUNTS = (RefundState.SUCCEEDED, RefundState.PENDING)
+_REFUND_CAME_BACK = (RefundState.FAILED, RefundState.CANCELED)
 
 
 @attrs.define
@@ -142,7 +143,8 @@ class Settle:
         for refund in refunds:
             if refund.state in _REFUND_COUNTS:
                 facts.append(Fact(FactKind.REFUNDED, refund.reference, refund.amount.amount, now))
-            elif refund.reference in known:
+            # Any other state may still turn out well; what was counted stays counted until it is known to be back.
+            elif refund.state in _REFUND_CAME_BACK and refund.reference in known:
                 facts.append(Fact(FactKind.REFUND_FAILED, refund.reference, refund.amount.amount, now))
         return facts
 
@@ -154,7 +156,7 @@ class Settle:
             match = theirs.get(ours.reference or "")
             if match is None:
                 continue
-            if match.state in (RefundState.FAILED, RefundState.CANCELED) and ours.state is not OurRefundState.FAILED:
+            if match.state in _REFUND_CAME_BACK and ours.state is not OurRefundState.FAILED:
                 await work.refunds.save(ours.failed(match.failure or "The provider sent it back.", now))
             elif match.state in _REFUND_COUNTS and ours.state is OurRefundState.REQUESTED:
                 await work.refunds.save(ours.done(match.reference, now))

@@ -44,9 +44,12 @@ class HandleInbox:
             ended = received.failed(f"busy, tried again soon: {busy}", self._clock.now())
         except Exception:  # noqa: BLE001  # whatever it is, it is kept with its traceback, shown, and tried again
             ended = received.failed(traceback.format_exc(limit=-6), self._clock.now())
-        async with self._store.of(received.organisation_id) as work:
-            await work.inbox.save(ended)
-            await work.commit()
+        try:
+            async with self._store.of(received.organisation_id) as work:
+                await work.inbox.save(ended)
+                await work.commit()
+        except StaleWrite:
+            return  # another worker took it over when the lease was over; its word counts
 
     async def _apply(self, received: Received) -> Received:
         event = self._providers.payments(received.provider).parse_webhook(received.body)

@@ -53,8 +53,11 @@ class Carry:
             if endpoint is None or not endpoint.active:
                 return _refused("The endpoint was removed or switched off.")
             return await self.to_endpoint(endpoint, event, delivery.message_id)
-        async with self._store.reading(delivery.organisation_id) as work:
-            post = await self._post(work, delivery, event)
+        try:
+            async with self._store.reading(delivery.organisation_id) as work:
+                post = await self._post(work, delivery, event)
+        except WrongKey as error:
+            return _refused(str(error))
         if post is None:
             return _refused("The notification or its connection was removed or switched off.")
         return await post.channel.send(post.access, post.target, post.message, delivery_id=delivery.id)
@@ -70,7 +73,7 @@ class Carry:
             )
         except WrongKey as error:
             return _refused(str(error))
-        body = json.dumps(event.body, separators=(",", ":"), ensure_ascii=False).encode()
+        body = json.dumps(event.body, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
         signed = {"content-type": "application/json", **sign(secrets, message_id, now, body)}
         shown = {**signed, **dict.fromkeys(custom, "•••")}
         text = body[:KEPT_BODY].decode("utf-8", "replace")

@@ -1,6 +1,7 @@
 """Deliver what is due: claim a batch, carry each, record each."""
 
 import asyncio
+import traceback
 from datetime import timedelta
 
 import attrs
@@ -39,7 +40,10 @@ class DeliverDue:
 
     async def _deliver(self, claimed: Claimed) -> None:
         at = self._clock.now()
-        outcome = await self._carry(claimed.delivery, claimed.event)
+        try:
+            outcome = await self._carry(claimed.delivery, claimed.event)
+        except Exception:  # noqa: BLE001  # a fault of ours, which must not take the other deliveries of the round along
+            outcome = Outcome(Verdict.RETRY, self._clock.now() - at, error=traceback.format_exc(limit=-4))
         after = claimed.delivery.after(outcome, self._clock.now(), self._schedule, self._ids.jitter())
         attempt = Attempt(self._ids.new("attempt"), after.organisation_id, after.id, after.attempts, at, outcome)
         # Someone else may have taken the delivery over meanwhile; then their record counts.
@@ -51,11 +55,13 @@ class DeliverDue:
         if delivery.state is DeliveryState.PENDING or delivery.kind is DestinationKind.MAIL:
             return
         consequence = self._endpoint if delivery.kind is DestinationKind.ENDPOINT else self._notification
-        for _ in range(5):
+        while True:
             try:
                 await consequence(delivery, outcome)
                 return
-            except StaleWrite:  # several deliveries to one destination end at the same moment
+            except StaleWrite:
+                # Several deliveries to one destination end at the same moment. One of them always gets through, so this
+                # ends; giving up instead would lose a count.
                 continue
 
     async def _endpoint(self, delivery: Delivery, outcome: Outcome) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -14,6 +14,9 @@ from application.ports.clock import Clock
 from application.ports.store import Store
 from domain.events import Event, check_event_type
 from domain.refusals import Invalid
+
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+"""A zone can carry a moment in the year 1 out of the calendar."""
 
 MAX_DATA = 256 * 1024
 """How many bytes an event's data may have as JSON."""
@@ -38,10 +41,16 @@ class PublishEvent:
     ) -> Event:
         """Raises Invalid for a wrong type name, data over 256 KiB, or a moment more than a day ahead."""
         check_event_type(type)
-        if len(json.dumps(data, separators=(",", ":")).encode()) > MAX_DATA:
+        try:
+            size = len(json.dumps(data, separators=(",", ":"), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise Invalid.field("data", f"An event's data is JSON: {error}.") from error
+        if size > MAX_DATA:
             raise Invalid.field("data", f"An event's data has at most {MAX_DATA // 1024} KiB.")
         if occurred_at is not None and occurred_at > self._clock.now() + timedelta(days=1):
             raise Invalid.field("occurred_at", "This moment is more than a day ahead.")
+        if occurred_at is not None and occurred_at < _EARLIEST:
+            raise Invalid.field("occurred_at", "This moment is before 1900.")
         async with self._store.of(caller.organisation_id) as work:
             event = await self._tell(work, type, data, occurred_at=occurred_at)
             await remember(work, once, event, self._clock.now())

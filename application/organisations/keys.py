@@ -1,6 +1,6 @@
 """API keys: issue, revoke, recognise."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -10,6 +10,10 @@ from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.store import StaleWrite, Store
 from domain.organisations import KEY_PREFIX, ApiKey, Scope, Unauthenticated
+from domain.refusals import Invalid
+
+
+LONGEST_LIFE = timedelta(days=36_500)
 
 
 @attrs.frozen
@@ -32,7 +36,9 @@ class IssueKey:
     async def __call__(
         self, caller: Caller, *, name: str, scopes: frozenset[Scope], expires_at: datetime | None = None
     ) -> IssuedKey:
-        """Raises Invalid for an empty name, no scopes, or a moment that has passed."""
+        """Raises Invalid for an empty name, no scopes, or a moment that has passed or is over a hundred years ahead."""
+        if expires_at is not None and expires_at > self._clock.now() + LONGEST_LIFE:
+            raise Invalid.field("expires_at", "A key expires within a hundred years.")
         key, text = ApiKey.issue(
             id=self._ids.new("key"),
             secret=self._ids.token(32),

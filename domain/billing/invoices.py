@@ -5,7 +5,7 @@ from enum import Enum
 
 import attrs
 
-from domain.money import Currency, Money
+from domain.money import Currency, DoesNotFit, Money
 from domain.refusals import Conflict, Fault, Invalid
 
 MAX_LINES = 100
@@ -83,10 +83,19 @@ class Invoice:
                 faults.append(Fault(f"lines.{index}.quantity", "A quantity is a whole number from 1 to 1000000."))
             if line.unit_price.currency != self.currency:
                 faults.append(Fault(f"lines.{index}.unit_price", f"The price is not in {self.currency.code}."))
-        if not faults and self.total.amount <= 0:
-            faults.append(Fault("lines", f"The total is {self.total}: an invoice asks for more than nothing."))
+        if not faults:
+            faults.extend(self._faults_of_total())
         if faults:
             raise Invalid(*faults)
+
+    def _faults_of_total(self) -> list[Fault]:
+        try:
+            total = self.total
+        except DoesNotFit as error:
+            return [Fault("lines", f"The total does not fit: {error.reason}")]
+        if total.amount <= 0:
+            return [Fault("lines", f"The total is {total}: an invoice asks for more than nothing.")]
+        return []
 
     @property
     def total(self) -> Money:

@@ -10,7 +10,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
-from entrypoints.api import access, errors, idempotency, paging, versions
+from entrypoints.api import access, bodies, errors, idempotency, paging, versions
 from entrypoints.api.docs import OfflineDocs
 from entrypoints.api.events import Events
 from entrypoints.api.health import Health
@@ -56,7 +56,13 @@ def create_app(hub: Hub, pages: Sequence[ControllerRouterHandler] = ()) -> Lites
         "if_match": Provide(versions.provide_if_match, sync_to_thread=False),
         "idempotency": Provide(idempotency.provide_idempotency),
     }
-    api = Router("/", route_handlers=list(API), guards=[access.authenticate], security=[{"apiKey": []}])
+    api = Router(
+        "/",
+        route_handlers=list(API),
+        guards=[access.authenticate],
+        before_request=bodies.check_body,
+        security=[{"apiKey": []}],
+    )
     app = Litestar(
         route_handlers=[api, Health, *pages],
         dependencies=dependencies,

@@ -100,7 +100,7 @@ def on_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[An
 def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """The framework said no: malformed JSON, an unknown path, a body that is too large, a wrong type."""
     if isinstance(error, ValidationException):
-        faults = tuple(_fault(extra) for extra in error.extra or () if isinstance(extra, dict))
+        faults = tuple(_fault(extra, _names(request)) for extra in error.extra or () if isinstance(extra, dict))
         return problem(request, 422, "invalid", "Not valid", "The request does not fit.", faults)
     if error.status_code >= 500:
         return on_bug(request, error)
@@ -115,20 +115,38 @@ def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     return problem(request, 500, "bug", "Error", detail)
 
 
-def _fault(extra: dict[str, Any]) -> FaultView:
+def _fault(extra: dict[str, Any], names: frozenset[str]) -> FaultView:
     key = str(extra.get("key") or "")
     message = str(extra.get("message") or "is not valid")
+    if message == "'data'":  # all that Litestar says of a body that is missing; "data" is its own name for the body
+        key, message = "body", "A JSON body is needed."
+    elif key == "data" and key not in names:
+        key = "body"
     # msgspec ends its message with the path: "… - at `$.lines[0].quantity`"
     text, marker, path = message.partition(" - at `$")
     if marker:
-        key = path.rstrip("`").replace("[", ".").replace("]", "").strip(".")
+        key = path.rstrip("`").strip(".")
+    key = key.replace("[", ".").replace("]", "")
     if text.startswith("Object missing required field `"):
         missing = text.split("`")[1]
-        key, text = f"{key}.{missing}".strip("."), "This field is needed."
+        key, text = _within(key, missing), "This field is needed."
     elif text.startswith("Object contains unknown field `"):
         unknown = text.split("`")[1]
-        key, text = f"{key}.{unknown}".strip("."), "There is no such field."
+        key, text = _within(key, unknown), "There is no such field."
     return FaultView(key or str(extra.get("source") or "body"), text)
+
+
+def _within(key: str, name: str) -> str:
+    return name if key in ("", "body") else f"{key}.{name}"
+
+
+def _names(request: Request[Any, Any, Any]) -> frozenset[str]:
+    """The fields of the body that this route takes."""
+    field = getattr(request.route_handler, "parsed_data_field", None)
+    if field is None:
+        return frozenset()
+    kinds = [inner.annotation for inner in field.inner_types] or [field.annotation]
+    return frozenset(name for kind in kinds for name in getattr(kind, "__struct_fields__", ()))
 
 
 HANDLERS: ExceptionHandlersMap = {

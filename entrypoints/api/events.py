@@ -14,7 +14,7 @@ from application.ports.store import Slice, Store
 from domain.organisations import Scope
 from entrypoints.api.idempotency import Idempotency
 from entrypoints.api.paging import Listing, listing
-from entrypoints.api.views import EventView
+from entrypoints.api.views.telling import EventView
 
 
 class EventPublished(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -23,14 +23,9 @@ from domain.refusals import Invalid
 from entrypoints.api.idempotency import Idempotency
 from entrypoints.api.paging import Listing, listing
 from entrypoints.api.versions import versioned
-from entrypoints.api.views import (
-    ConnectionView,
-    NotificationView,
-    PaymentLinkView,
-    PreviewView,
-    ProviderView,
-    TestView,
-)
+from entrypoints.api.views.billing import PaymentLinkView
+from entrypoints.api.views.connecting import ConnectionView, ProviderView
+from entrypoints.api.views.telling import NotificationView, PreviewView, TestView
 
 _SHOWN = (ConnectionState.CONNECTED, ConnectionState.FAILING, ConnectionState.PAUSED)
 

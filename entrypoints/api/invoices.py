@@ -20,14 +20,7 @@ from domain.organisations import Scope
 from entrypoints.api.idempotency import Idempotency
 from entrypoints.api.paging import Listing, listing
 from entrypoints.api.versions import versioned
-from entrypoints.api.views import (
-    InvoiceDetail,
-    InvoiceView,
-    PaymentLinkView,
-    PaymentView,
-    RefundView,
-    SentView,
-)
+from entrypoints.api.views.billing import InvoiceDetail, InvoiceView, PaymentLinkView, PaymentView, RefundView, SentView
 
 Decimal = Annotated[
     str, msgspec.Meta(max_length=40, examples=["125.00"], description="A decimal in major units, as text.")

@@ -13,7 +13,7 @@ from application.organisations.keys import IssueKey, RevokeKey
 from application.ports.store import Slice, Store
 from domain.organisations import Scope
 from entrypoints.api.paging import Listing, listing
-from entrypoints.api.views import AuditView, KeyView
+from entrypoints.api.views.administering import AuditView, KeyView
 
 
 class KeyIssued(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -13,6 +14,9 @@ from domain.refusals import Invalid
 
 T = TypeVar("T")
 V = TypeVar("V")
+
+_ID = re.compile(r"[a-z_]{1,30}_[0-9A-Z]{26}")
+"""Lists continue after an id (domain/ids.py)."""
 
 Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MAX_PAGE, description="How many entries at most.")]
 Cursor = Annotated[
@@ -40,6 +44,9 @@ def listing(page: Page[Any], view: Callable[[Any], V]) -> Listing[V]:
 
 def _decode(cursor: str) -> str:
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        after = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:
         raise Invalid.field("cursor", "This is not a cursor of ours.") from error
+    if not _ID.fullmatch(after):
+        raise Invalid.field("cursor", "This is not a cursor of ours.")
+    return after

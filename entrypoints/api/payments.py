@@ -15,7 +15,7 @@ from domain.organisations import Scope
 from entrypoints.api.idempotency import Idempotency
 from entrypoints.api.invoices import Decimal
 from entrypoints.api.paging import Listing, listing
-from entrypoints.api.views import IntentView, InvoiceView, PaymentView, RefundView
+from entrypoints.api.views.billing import IntentView, InvoiceView, PaymentView, RefundView
 
 
 class RefundAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -17,7 +17,7 @@ def provide_if_match(if_match_header: IfMatch = None) -> int | None:
     if if_match_header is None or if_match_header.strip() == "*":
         return None
     text = if_match_header.strip().removeprefix("W/").strip('"')
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise Invalid.field("If-Match", 'It names a version, such as "3".')
     return int(text)
 

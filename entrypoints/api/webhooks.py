@@ -20,14 +20,7 @@ from domain.organisations import Scope
 from entrypoints.api.idempotency import Idempotency
 from entrypoints.api.paging import Listing, listing
 from entrypoints.api.versions import versioned
-from entrypoints.api.views import (
-    AttemptView,
-    DeliveryDetail,
-    DeliveryView,
-    EndpointView,
-    EventView,
-    TestView,
-)
+from entrypoints.api.views.telling import AttemptView, DeliveryDetail, DeliveryView, EndpointView, EventView, TestView
 
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2000, examples=["https://example.com/hooks"])]
 Patterns = Annotated[

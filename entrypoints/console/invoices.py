@@ -183,6 +183,7 @@ async def _show(
         refunds=refunds,
         refundable={p.id: _refundable(p, refunds[p.id]) for p in payments},
         links=[(link, urls.url(link), link.live(page.reader.now)) for link in links],
+        has_live_link=any(link.live(page.reader.now) for link in links),
         paying=[c for c in connections if Capability.PAYMENTS in manifests[c.provider].offers],
         mailing=[c for c in connections if Capability.MAIL in manifests[c.provider].offers],
         history=history,

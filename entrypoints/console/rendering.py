@@ -45,6 +45,7 @@ def environment(*folders: Path) -> Environment:
         "number": _number,
         "pretty": pretty,
         "share": _share,
+        "short": short,
         "told": told,
         "tone": tone,
         "words": words,
@@ -55,6 +56,12 @@ def environment(*folders: Path) -> Environment:
 def tone(state: Enum | str) -> str:
     """good, info, care, bad or quiet."""
     return TONES.get(_value(state), "quiet")
+
+
+def short(id: str) -> str:
+    """Enough of an id to tell it apart in a list: `inv_…XJDME1F`."""
+    prefix, underscore, rest = id.partition("_")
+    return f"{prefix}_…{rest[-7:]}" if underscore and len(rest) > 12 else id
 
 
 def told(event: Event) -> Message:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 from pytest_bdd import given, parsers, scenarios, then, when
 
@@ -151,7 +152,7 @@ def is_asked(studio: Studio, run: Run, times: str) -> None:
 @then(parsers.re(r"the waits? in between (was|were) (?P<waits>.+)"))
 def waits_were(studio: Studio, waits: str) -> None:
     moments = [arrival.at for arrival in arrivals_at(studio, APPLICATION)]
-    between = [f"{(later - earlier).total_seconds():g} s" for earlier, later in zip(moments, moments[1:], strict=False)]
+    between = [f"{(later - earlier).total_seconds():g} s" for earlier, later in pairwise(moments)]
     assert between == waits.split(", ")
 
 

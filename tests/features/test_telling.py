@@ -2,21 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from litestar import Request
 from pytest_bdd import given, parsers, scenarios, then, when
 
 from application.notifications.configurations import SaveNotification
 from application.notifications.endpoints import ChangeEndpoint, RemoveEndpoint
 from application.notifications.publish_event import PublishEvent
+from application.once import Once
 from application.ports.leases import Held
 from domain.events import Event
 from domain.notifications.attempts import Outcome, Verdict
 from domain.notifications.message import Message
-from entrypoints.api.idempotency import AlreadyAnswered, Idempotency, provide_idempotency
 from tests.features.conftest import Run
 from tests.features.studio import CHANNELS, Studio
 
@@ -95,34 +94,19 @@ def tells_twice_at_once(studio: Studio, run: Run, type_: str, key: str) -> None:
 
 
 async def _call(studio: Studio, type_: str, key: str) -> bytes:
-    """A call that carries a key, through the same door as over HTTP. Returns the answer, the first or the kept one."""
-    body = json.dumps({"type": type_, "data": {}}).encode()
+    """A call that carries a key, as the door takes it: one at a time, and the kept answer to one that was answered."""
 
-    async def receive() -> Any:
-        return {"type": "http.request", "body": body, "more_body": False}
+    def render(event: Event) -> tuple[int, bytes, Mapping[str, str]]:
+        return 201, json.dumps(event.body).encode(), {}
 
-    scope: Any = {
-        "type": "http",
-        "method": "POST",
-        "path": "/api/events",
-        "headers": [],
-        "query_string": b"",
-        "state": {},
-    }
-    door: AsyncGenerator[Idempotency, None] = provide_idempotency(
-        Request(scope, receive=receive), studio.caller, studio.store, studio.leases, studio.vault, key
-    )
-    try:
-        idempotency = await anext(door)
-    except AlreadyAnswered as already:
-        return already.answer.body
-    given: dict[str, Event] = {}
-    once = idempotency.once(lambda event: given.setdefault("event", event).body)
-    try:
+    once = Once(key, f"tell {type_}", render)
+    async with studio.leases.hold(f"once:{key}", for_=timedelta(minutes=1)):
+        earlier = await studio.look(lambda work: work.answers.find(key))
+        if earlier is not None:
+            once.check(earlier)
+            return earlier.body
         event = await studio.use(PublishEvent)(studio.caller, type=type_, data={}, once=once)
-        return json.dumps(event.body, separators=(",", ":")).encode()
-    finally:
-        await door.aclose()
+        return render(event)[1]
 
 
 # Then

@@ -1,72 +1,299 @@
-"""A whole hub for each test: the real adapters over a SQLite file of its own, asked over HTTP without a network.
+"""A whole hub for each test: the real adapters over a database of its own, asked over HTTP.
 
-The client is HTTPX's own over ASGI, and not Litestar's test client: that one runs the application on an event loop in
-another thread, where asyncpg's connections and our locks do not work, and leaves streams open.
+`client` asks it without a network; `live` puts it on a port of this machine for whatever calls back (the sandbox's
+webhooks) or comes from outside. `sandbox` is every provider emulated on another port, which the hub is pointed at.
 """
 
+import asyncio
+import shutil
+import socket
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, final
 
+import attrs
+import httpx
 import pytest
-from httpx import ASGITransport, AsyncClient
-from litestar import Litestar
+from sqlalchemy import func, select
 
+from adapters.clock import SystemClock
+from adapters.persistence.database import Database
 from adapters.persistence.migrate import migrate
+from adapters.persistence.tables import metadata
 from adapters.vault import KeyRing
-from application.caller import hub as the_hub_itself
+from application.caller import Caller
+from application.inbox.handle import HandleInbox
+from application.notifications.deliver_due import DeliverDue
 from application.organisations.keys import IssueKey
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.store import Store
-from domain.organisations import ALL_SCOPES, Organisation
+from domain.organisations import ALL_SCOPES, Organisation, Scope
+from entrypoints.api.app import create_app
+from entrypoints.api.middleware import observing
+from entrypoints.pay import PAGES as PAY
+from entrypoints.sandbox import Sandbox
+from entrypoints.serving import application, bind, http_server
 from entrypoints.settings import Settings
 from entrypoints.wiring import Hub
+from entrypoints.worker import Worker
+from tests.postgres import elsewhere
+
+Client = httpx.AsyncClient
+
+HOST = "127.0.0.1"
+PATIENCE = 20.0
+"""Seconds to wait for what must come."""
+
+both_databases = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+"""Marks what is to hold on PostgreSQL too; everything else runs on SQLite only."""
+
+
+@final
+class MovingClock(Clock):
+    """The real time, plus whatever it was moved by: real waits work, and three days pass at once."""
+
+    def __init__(self) -> None:
+        self._real = SystemClock()
+        self._moved = timedelta()
+
+    def now(self) -> datetime:
+        """The moment."""
+        return self._real.now() + self._moved
+
+    def advance(self, by: timedelta) -> None:
+        """Let time pass."""
+        self._moved += by
+
+
+@attrs.frozen
+class Ports:
+    """Free ports of this machine, for the hub, the sandbox and its mail."""
+
+    hub: int
+    box: int
+    mail: int
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Three that were free just now."""
+        sockets = [socket.socket() for _ in range(3)]
+        for one in sockets:
+            one.bind((HOST, 0))
+        numbers = [one.getsockname()[1] for one in sockets]
+        for one in sockets:
+            one.close()
+        return cls(*numbers)
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
+def clock() -> MovingClock:
+    """The time for hub and sandbox alike."""
+    return MovingClock()
+
+
+@pytest.fixture
+def ports() -> Ports:
+    """Where things will listen, if they do."""
+    return Ports.free()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "patchbay.db"
+
+    async def prepare() -> None:
+        database = Database.at(f"sqlite:///{path}")
+        await migrate(database)
+        await database.close()
+
+    elsewhere(prepare())
+    return path
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated database of the test's own."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        yield request.getfixturevalue("postgres_url")
+        return
+    path = tmp_path / "patchbay.db"
+    shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+    yield f"sqlite:///{path}"
+
+
+@pytest.fixture
+def environment(tmp_path: Path, ports: Ports, database_url: str) -> dict[str, str]:
+    """The hub's settings. Where the sandbox will be, and nowhere else on this machine, the hub may call."""
+    return {
+        "PATCHBAY_DATA_DIR": str(tmp_path),
+        "PATCHBAY_DATABASE_URL": database_url,
+        "PATCHBAY_PORT": str(ports.hub),
+        "PATCHBAY_STRIPE_URL": f"http://{HOST}:{ports.box}/stripe",
+        "PATCHBAY_ALLOW_NETWORKS": f"{HOST}:{ports.box},{HOST}:{ports.mail}",
+    }
+
+
+@pytest.fixture
+async def hub(environment: dict[str, str], clock: MovingClock) -> AsyncIterator[Hub]:
     """A migrated hub with nobody in it yet; `client` and `other_client` each bring an organisation."""
-    opened = Hub.open(Settings.read({"PATCHBAY_DATA_DIR": str(tmp_path)}), KeyRing.new())
-    await migrate(opened.database)
+    opened = Hub.open(Settings.read(environment), KeyRing.new(), clock=clock)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-def app(hub: Hub) -> Litestar:
-    """The HTTP application over it."""
+def app(hub: Hub) -> Any:
+    """The HTTP application over it, without the console."""
     with warnings.catch_warnings():
         # Litestar 2.25 warns of every parameter that 3.0 will want marked; it does so while the application is made.
         warnings.simplefilter("ignore", DeprecationWarning)
-        from entrypoints.api.app import create_app
-
-        return create_app(hub)
+        made = create_app(hub, pages=PAY)
+    return observing(made, ids=hub.resolve(Ids), metrics=hub.metrics)  # type: ignore[type-abstract]
 
 
 @pytest.fixture
-async def client(hub: Hub, app: Litestar) -> AsyncIterator[AsyncClient]:
+async def organisation(hub: Hub) -> str:
+    """The id of the organisation that `client` asks for."""
+    return await found(hub, "Studio")
+
+
+@pytest.fixture
+async def other_organisation(hub: Hub) -> str:
+    """The id of the one that `other_client` asks for."""
+    return await found(hub, "Rivals")
+
+
+@pytest.fixture
+async def client(hub: Hub, app: Any, organisation: str) -> AsyncIterator[Client]:
     """An application of an organisation's, with a key that may do everything."""
-    async with _asking(app, await key_of_a_new_organisation(hub, "Studio")) as asking:
-        yield asking
+    async with asking(app, await a_key(hub, organisation)) as client:
+        yield client
 
 
 @pytest.fixture
-async def other_client(hub: Hub, app: Litestar) -> AsyncIterator[AsyncClient]:
+async def other_client(hub: Hub, app: Any, other_organisation: str) -> AsyncIterator[Client]:
     """The same of a second organisation, which must see nothing of the first."""
-    async with _asking(app, await key_of_a_new_organisation(hub, "Rivals")) as asking:
-        yield asking
+    async with asking(app, await a_key(hub, other_organisation)) as client:
+        yield client
 
 
-async def key_of_a_new_organisation(hub: Hub, name: str) -> str:
-    """Found one; the text of a key of its."""
+@pytest.fixture
+async def sandbox(hub: Hub, ports: Ports, clock: MovingClock) -> AsyncIterator[Sandbox]:
+    """Every provider, emulated, where the hub was told to find them."""
+    box = Sandbox.at(ports.box, mail_port=ports.mail, clock=clock)
+    stop, ready = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(box.run(ports.box, stop, ready))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    yield box
+    stop.set()
+    await task
+
+
+@pytest.fixture
+async def live(hub: Hub) -> AsyncIterator[str]:
+    """The whole hub on its port, console included, without worker and scheduler; gives its address."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        server = http_server(application(hub))
+    listener = bind(HOST, hub.settings.port)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    await server.until_started()
+    yield hub.settings.public_url
+    server.stop()
+    await task
+
+
+@pytest.fixture
+async def worker(hub: Hub) -> AsyncIterator[Worker]:
+    """The worker in the background. Most tests call `work_off` instead, which comes to an end."""
+    running = Worker(hub)
+    task = asyncio.create_task(running.run())
+    yield running
+    running.stop()
+    await task
+
+
+@asynccontextmanager
+async def asking(app: Any, key: str | None) -> AsyncIterator[Client]:
+    """A client of an application in this process."""
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub.test", headers=headers) as client:
+        yield client
+
+
+async def found(hub: Hub, name: str) -> str:
+    """A new organisation's id."""
     clock, ids = hub.resolve(Clock), hub.resolve(Ids)  # type: ignore[type-abstract]
     organisation = Organisation(ids.new("organisation"), name, clock.now())
     await hub.resolve(Store).found(organisation)  # type: ignore[type-abstract]
-    issued = await hub.resolve(IssueKey)(the_hub_itself(organisation.id), name="tests", scopes=ALL_SCOPES)
-    return issued.text
+    return organisation.id
 
 
-def _asking(app: Litestar, key: str) -> AsyncClient:
-    headers = {"Authorization": f"Bearer {key}"}
-    return AsyncClient(transport=ASGITransport(app), base_url="http://hub.example", headers=headers)  # type: ignore[arg-type]
+async def a_key(
+    hub: Hub, organisation: str, scopes: frozenset[Scope] = ALL_SCOPES, *, expires_at: datetime | None = None
+) -> str:
+    """The text of a new key."""
+    issue = hub.resolve(IssueKey)
+    return (await issue(Caller(organisation, "tests"), name="tests", scopes=scopes, expires_at=expires_at)).text
+
+
+async def work_off(hub: Hub) -> None:
+    """Do what a worker would do until nothing is due."""
+    deliver, handle = hub.resolve(DeliverDue), hub.resolve(HandleInbox)
+    while await handle() + await deliver():
+        pass
+
+
+async def rows(hub: Hub) -> dict[str, int]:
+    """How many rows each table has, but for leases."""
+    async with hub.database.reading() as connection:
+        return {
+            table.name: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+            for table in metadata.sorted_tables
+            if table.name != "leases"
+        }
+
+
+async def until(look: Any, what: str = "it") -> Any:
+    """Look again and again until there is something to see."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while asyncio.get_running_loop().time() < deadline:
+        seen = await look()
+        if seen:
+            return seen
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{what} did not come within {PATIENCE:.0f} s")
+
+
+async def made(client: Client, path: str, body: Mapping[str, Any] | None = None, *, status: int = 201) -> Any:
+    """POST; the answer's body, once the status is as it must be."""
+    answer = await client.post(path, json=body)
+    assert answer.status_code == status, f"{path}: {answer.status_code} {answer.text}"
+    return answer.json()
+
+
+async def read(client: Client, path: str, **query: Any) -> Any:
+    """GET; the answer's body, once it is 200."""
+    answer = await client.get(path, params=query)
+    assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
+    return answer.json()
+
+
+def faults(answer: httpx.Response) -> set[str]:
+    """The fields that a problem names."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    assert body["detail"]
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return {error["field"] for error in body.get("errors", ())}

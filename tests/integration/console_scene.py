@@ -22,7 +22,6 @@ from application.notifications.endpoints import CreateEndpoint, Issued
 from application.notifications.publish_event import PublishEvent
 from application.notifications.tell import Tell
 from application.organisations.keys import IssuedKey, IssueKey
-from application.organisations.people import FoundOrganisation
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.passwords import Passwords
@@ -36,7 +35,7 @@ from domain.inbox import InboxState, Received
 from domain.notifications.attempts import Attempt, Outcome, Verdict
 from domain.notifications.configurations import Notification
 from domain.notifications.deliveries import Delivery, DeliveryState, DestinationKind
-from domain.organisations import ALL_SCOPES, Role, User
+from domain.organisations import ALL_SCOPES, Organisation, Role, User
 from domain.work.kinds.people import CLIENT
 from entrypoints.api.middleware import observing
 from entrypoints.console import PAGES as CONSOLE
@@ -47,6 +46,9 @@ from tests.fakes.payments import FakePayments
 
 PASSWORD = "correct horse battery"
 OWNER, VIEWER, RIVAL = "owner@studio.example", "viewer@studio.example", "owner@rivals.example"
+
+_hashes: list[str] = []
+"""The password's hash: made once, because it takes long on purpose."""
 
 
 @attrs.define
@@ -76,11 +78,12 @@ class Scene:
         transport = ASGITransport(self.app, client=(headers.pop("address", "192.0.2.1"), 1234))
         return AsyncClient(transport=transport, base_url=self.hub.settings.public_url, headers=headers)
 
-    async def signed_in(self, email: str = OWNER) -> AsyncClient:
+    @asynccontextmanager
+    async def signed_in(self, email: str = OWNER) -> AsyncIterator[AsyncClient]:
         """A browser with a session."""
-        browser = self.visitor()
-        await sign_in(browser, email)
-        return browser
+        async with self.visitor() as browser:
+            await sign_in(browser, email)
+            yield browser
 
     async def new_invoice(self, *prices: str, currency: str = "USD", due_in: int | None = 14) -> Invoice:
         """An invoice of the client's with a line for each price."""
@@ -137,28 +140,35 @@ async def scene(hub: Hub, *, mark: str = "Acme") -> AsyncIterator[Scene]:
     """Set it. `mark`: a text that stands in everything that somebody could type."""
     clock = hub.resolve(Clock)  # type: ignore[type-abstract]
     payments, channel = FakePayments(clock), FakeChannel()
+    payments.webhook_secret = "whsec_fake"
     real_payments, real_channels = dict(hub.providers._payments), dict(hub.providers._channels)
     hub.providers._payments["stripe"] = payments
     hub.providers._channels["slack"] = channel
-    found = hub.resolve(FoundOrganisation)
-    founded = await found(name=f"{mark} Studio", email=OWNER, password=PASSWORD)
-    await found(name="Rivals", email=RIVAL, password=PASSWORD)
-    caller = Caller(founded.organisation.id, f"user:{OWNER}")
+    organisation_id = await _people(hub, f"{mark} Studio", OWNER, VIEWER)
+    await _people(hub, "Rivals", RIVAL)
+    caller = Caller(organisation_id, f"user:{OWNER}")
     made = Scene(hub, application(hub), caller, payments, channel, mark)
-    await _people(made)
-    await _everything(made)
-    yield made
-    hub.providers._payments.update(real_payments)
-    hub.providers._channels.update(real_channels)
+    try:
+        await _everything(made)
+        yield made
+    finally:
+        hub.providers._payments.update(real_payments)
+        hub.providers._channels.update(real_channels)
 
 
-async def _people(made: Scene) -> None:
-    hub, organisation_id = made.hub, made.caller.organisation_id
-    hashed = await hub.resolve(Passwords).hash(PASSWORD)  # type: ignore[type-abstract]
-    now, ids = hub.resolve(Clock).now(), hub.resolve(Ids)  # type: ignore[type-abstract]
-    async with hub.resolve(Store).of(organisation_id) as work:  # type: ignore[type-abstract]
-        await work.users.add(User(ids.new("user"), organisation_id, VIEWER, hashed, Role.VIEWER, now))
-        await work.commit()
+async def _people(hub: Hub, name: str, owner: str, viewer: str | None = None) -> str:
+    """An organisation and who may sign in; its id."""
+    if not _hashes:
+        _hashes.append(await hub.resolve(Passwords).hash(PASSWORD))  # type: ignore[type-abstract]
+    store, ids = hub.resolve(Store), hub.resolve(Ids)  # type: ignore[type-abstract]
+    now = hub.resolve(Clock).now()  # type: ignore[type-abstract]
+    organisation = Organisation(ids.new("organisation"), name, now, notices_to=owner)
+    await store.found(organisation, User(ids.new("user"), organisation.id, owner, _hashes[0], Role.OWNER, now))
+    if viewer is not None:
+        async with store.of(organisation.id) as work:
+            await work.users.add(User(ids.new("user"), organisation.id, viewer, _hashes[0], Role.VIEWER, now))
+            await work.commit()
+    return organisation.id
 
 
 async def _everything(made: Scene) -> None:
