@@ -14,7 +14,7 @@ from structlog.typing import EventDict, Processor
 
 from adapters.redaction import redact
 
-_TALKATIVE = ("httpcore", "httpx", "stripe", "aiosqlite", "asyncio", "apscheduler", "markdown_it")
+_TALKATIVE = ("alembic", "httpcore", "httpx", "stripe", "aiosqlite", "asyncio", "apscheduler", "markdown_it")
 """Libraries whose debug and info lines tell nothing to whoever runs the hub."""
 
 _WITH_HANDLERS = ("uvicorn", "uvicorn.access", "uvicorn.error")

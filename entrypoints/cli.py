@@ -16,8 +16,9 @@ from entrypoints.settings import Settings, WrongSettings
 
 T = TypeVar("T")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Soft wrapping: what is meant to be copied, an address or a key, is never broken over lines.
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,8 +26,11 @@ err = Console(stderr=True, highlight=False)
 def main() -> None:
     """Patchbay: a self-hosted integration hub.
 
-    Settings come from the environment (PATCHBAY_…); `patchbay doctor` shows them and checks the installation.
+    Settings come from the environment (PATCHBAY_…); `patchbay doctor` checks the installation.
     """
+    from adapters.logs import configure_logs
+
+    configure_logs(json=False, level="warning")  # to standard error; the parts that run say how they log themselves
 
 
 @main.command()
@@ -315,10 +319,8 @@ def _with_hub(do: Callable[[Any], Awaitable[None]]) -> None:
     settings = _settings()
 
     async def run() -> None:
-        from adapters.logs import configure_logs
         from entrypoints.first_start import start
 
-        configure_logs(json=False, level="warning")
         started = await start(settings)
         if started.founded is not None:
             founded = started.founded

@@ -24,8 +24,18 @@ class Metrics:
             "patchbay_deliveries_oldest_due_seconds", "How long the oldest due delivery has waited", registry=registry
         )
         self.inbox = Gauge("patchbay_inbox", "Received webhooks by state", ["state"], registry=registry)
-        self.tried = Counter("patchbay_delivery_attempts_total", "Delivery attempts by this process", registry=registry)
-        self.handled = Counter("patchbay_inbox_tries_total", "Webhooks tried by this process", registry=registry)
+        self.tried = Counter(
+            "patchbay_delivery_attempts_total", "Delivery attempts", ["kind", "verdict"], registry=registry
+        )
+        self.attempt_seconds = Histogram(
+            "patchbay_delivery_attempt_seconds", "Time of a delivery attempt", ["kind"], registry=registry
+        )
+        self.handled = Counter(
+            "patchbay_inbox_handled_total",
+            "Providers' webhooks by what became of them",
+            ["provider", "state"],
+            registry=registry,
+        )
         self.jobs = Counter("patchbay_jobs_total", "Scheduled jobs run", ["job", "outcome"], registry=registry)
 
     def observe_backlog(self, backlog: Mapping[str, Any], now: datetime) -> None:

@@ -1,6 +1,5 @@
 """Settings: the environment read once into a frozen value. A start with mistakes lists all of them and stops."""
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,6 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import attrs
+
+from adapters.http.guard import AddressGuard
 
 PREFIX = "PATCHBAY_"
 
@@ -145,16 +146,10 @@ class _Reader:
 
     def networks(self, name: str) -> tuple[str, ...]:
         entries = tuple(entry.strip() for entry in self.text(name, "").split(",") if entry.strip())
-        for entry in entries:
-            host, colon, port = entry.rpartition(":")
-            if colon and host and port.isdigit() and "/" not in entry:
-                continue
-            try:
-                ipaddress.ip_network(entry, strict=False)
-            except ValueError:
-                self.mistakes.append(
-                    f"{PREFIX}{name}: '{entry}' is neither a network such as 10.0.0.0/8 nor host:port."
-                )
+        try:
+            AddressGuard(entries)
+        except ValueError as error:
+            self.mistakes.append(f"{PREFIX}{name}: {error}.")
         return entries
 
     def unknown(self, known: set[str]) -> None:

@@ -42,6 +42,7 @@ from application.organisations.keys import IssueKey, RecogniseKey, RevokeKey
 from application.organisations.people import ChangePassword, FoundOrganisation, RecogniseSession, SignIn
 from application.ports.clock import Clock
 from application.ports.ids import Ids
+from application.ports.journal import Journal
 from application.ports.leases import Leases
 from application.ports.outgoing import Outgoing
 from application.ports.passwords import Passwords
@@ -54,6 +55,7 @@ from application.work.change_record import ChangeRecord
 from application.work.create_record import CreateRecord
 from application.work.remove_record import RemoveRecord
 from domain.notifications.schedule import DEFAULT, RetrySchedule
+from entrypoints.journal import LoggedJournal
 from entrypoints.metrics import Metrics
 from entrypoints.settings import Settings
 
@@ -156,6 +158,7 @@ class Hub:
             (Retention, Retention(settings.retention)),
             (Settings, settings),
             (Metrics, metrics),
+            (Journal, LoggedJournal(metrics)),
             (CollectorRegistry, registry),
         )
         for port, instance in instances:

@@ -28,15 +28,14 @@ class Worker:
         self._clock: Clock = hub.resolve(Clock)  # type: ignore[type-abstract]
         self._deliver = hub.resolve(DeliverDue)
         self._handle = hub.resolve(HandleInbox)
-        self._metrics = hub.metrics
         self._stopping = asyncio.Event()
         self._log = structlog.get_logger("worker")
 
     async def run(self) -> None:
         """Work until `stop()`."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._loop(Topic.DELIVERIES, self._round_of_deliveries))
-            group.create_task(self._loop(Topic.INBOX, self._round_of_inbox))
+            group.create_task(self._loop(Topic.DELIVERIES, self._deliver))
+            group.create_task(self._loop(Topic.INBOX, self._handle))
 
     def stop(self) -> None:
         """Finish what is under way, then return from `run()`."""
@@ -51,16 +50,6 @@ class Worker:
                 return True
             await asyncio.sleep(0.02)
         return False
-
-    async def _round_of_deliveries(self) -> int:
-        tried = await self._deliver()
-        self._metrics.tried.inc(tried)
-        return tried
-
-    async def _round_of_inbox(self) -> int:
-        handled = await self._handle()
-        self._metrics.handled.inc(handled)
-        return handled
 
     async def _loop(self, topic: Topic, one_round: Callable[[], Awaitable[int]]) -> None:
         while not self._stopping.is_set():

@@ -1,6 +1,8 @@
 """Connect a provider with pasted credentials: read them, try them, seal them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import attrs
 
@@ -16,8 +18,10 @@ from application.ports.providers import Providers
 from application.ports.store import Store
 from application.ports.vault import Vault
 from domain.connections.connection import Connection
-from domain.connections.provider import Capability, Provider
+from domain.connections.provider import AuthKind, Capability, Provider
 from domain.refusals import Invalid, Refusal
+
+_SERVER = re.compile(r"[\w.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 
 
 class ProviderUnavailable(Refusal):
@@ -57,10 +61,7 @@ class Connect:
         a private network, ProviderUnavailable when the provider cannot be asked now."""
         manifest = self._providers.manifest(provider)
         settings, secrets = manifest.read(given)
-        for field in manifest.fields:
-            value = settings.get(field.name) or secrets.get(field.name)
-            if field.url and value:
-                await self._outgoing.check(value, field=field.name)
+        await check_places(self._outgoing, manifest, {**settings, **secrets})
         now = self._clock.now()
         id_ = self._ids.new("connection")
         account, registered = await self._prove(manifest, {**settings, **secrets}, id_)
@@ -98,8 +99,7 @@ class Connect:
         if Capability.PAYMENTS not in manifest.offers:
             return None, None
         payments = self._providers.payments(manifest.slug)
-        first_secret = next(field.name for field in manifest.fields if field.secret)
-        try:
+        with naming_the_key(manifest):
             account = await payments.account(access)
             if access.get("webhook_secret") or not manifest.receives_webhooks:
                 return account, None
@@ -112,9 +112,33 @@ class Connect:
                     f"{manifest.name} would not send its webhooks to {url} ({refused.reason}). Make the webhook in its"
                     " dashboard and paste its signing secret here.",
                 ) from refused
-        except ReconnectNeeded as refused:
-            raise Invalid.field(first_secret, f"{manifest.name} does not accept this key.") from refused
-        except ProviderRefused as refused:
-            raise Invalid.field(first_secret, f"{manifest.name} refused: {refused.reason}") from refused
-        except RetryLater as later:
-            raise ProviderUnavailable(f"{manifest.name} could not be asked: {later.reason}") from later
+
+
+async def check_places(outgoing: Outgoing, manifest: Provider, access: Mapping[str, str]) -> None:
+    """Raise AddressRefused or Invalid, naming the field, where one leads to a place that the hub may not call."""
+    for field in manifest.fields:
+        if field.url and access.get(field.name):
+            await outgoing.check(access[field.name], field=field.name)
+    if manifest.auth is not AuthKind.SERVER or "host" not in access:
+        return
+    host, port = access["host"], access.get("port", "25")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+        raise Invalid.field("port", "A port is a number from 1 to 65535, such as 587.")
+    if not _SERVER.fullmatch(host):
+        raise Invalid.field("host", "This is not the name of a server, such as smtp.example.com.")
+    # A server is no URL, but where it leads is checked the same way.
+    await outgoing.check(f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}", field="host")
+
+
+@contextmanager
+def naming_the_key(manifest: Provider) -> Iterator[None]:
+    """Inside, what the provider says to the credentials becomes Invalid naming the key, or ProviderUnavailable."""
+    key = next(field.name for field in manifest.fields if field.secret)
+    try:
+        yield
+    except ReconnectNeeded as refused:
+        raise Invalid.field(key, f"{manifest.name} does not accept this key.") from refused
+    except ProviderRefused as refused:
+        raise Invalid.field(key, f"{manifest.name} refused: {refused.reason}") from refused
+    except RetryLater as later:
+        raise ProviderUnavailable(f"{manifest.name} could not be asked: {later.reason}") from later

@@ -6,6 +6,7 @@ import attrs
 
 from application.caller import Caller
 from application.connections.access import about, opened, usable
+from application.connections.connect import check_places, naming_the_key
 from application.notifications.tell import Tell
 from application.ports.clock import Clock
 from application.ports.outgoing import AddressRefused, Outgoing
@@ -15,7 +16,7 @@ from application.ports.store import Store
 from application.ports.vault import Vault
 from application.versions import require_version
 from domain.connections.connection import Connection
-from domain.connections.provider import Capability
+from domain.connections.provider import Capability, Provider
 from domain.refusals import Invalid
 
 
@@ -62,11 +63,9 @@ class TestConnection:
             except (ProviderRefused, RetryLater) as problem:
                 return False, problem.reason
         try:
-            for field in manifest.fields:
-                if field.url and access.get(field.name):
-                    await self._outgoing.check(access[field.name], field=field.name)
-        except AddressRefused as refused:
-            return False, refused.reason
+            await check_places(self._outgoing, manifest, access)
+        except (AddressRefused, Invalid) as refused:
+            return False, refused.faults[0].reason
         return True, ""
 
 
@@ -91,15 +90,15 @@ class ChangeConnection:
         active: bool | None = None,
         version: int | None = None,
     ) -> Connection:
-        """Fields that are not given stay as they are. Raises NotFound, Invalid, AddressRefused, Stale."""
+        """Fields that are not given stay as they are.
+
+        Raises NotFound, Invalid, AddressRefused, Stale, ProviderUnavailable when new fields cannot be tried now.
+        """
         async with self._store.reading(caller.organisation_id) as work:
             found = await usable(work, id)
         manifest = self._providers.manifest(found.provider)
         settings, secrets = manifest.read({**opened(self._vault, found), **(fields or {})})
-        for field in manifest.fields:
-            value = settings.get(field.name) or secrets.get(field.name)
-            if field.url and value and fields and field.name in fields:
-                await self._outgoing.check(value, field=field.name)
+        account = await self._prove(manifest, {**settings, **secrets}) if fields else None
         if name is not None and not name.strip():
             raise Invalid.field("name", "A name has 1 to 200 characters.")
         now = self._clock.now()
@@ -117,6 +116,7 @@ class ChangeConnection:
                     for key, secret in secrets.items()
                 },
                 live=manifest.is_live(secrets),
+                account=account or connection.account,
                 updated_at=now,
             )
             if active is not None:
@@ -125,6 +125,14 @@ class ChangeConnection:
             await self._tell.note(work, caller, "integration.changed", connection.id)
             await work.commit()
         return changed
+
+    async def _prove(self, manifest: Provider, access: Mapping[str, str]) -> str | None:
+        """New credentials are tried before they take the place of those that work; the account's name, if there is one."""
+        await check_places(self._outgoing, manifest, access)
+        if Capability.PAYMENTS not in manifest.offers:
+            return None
+        with naming_the_key(manifest):
+            return await self._providers.payments(manifest.slug).account(access)
 
 
 @attrs.define

@@ -9,6 +9,7 @@ import attrs
 from application.billing.settle import Settle
 from application.caller import Caller
 from application.ports.clock import Clock
+from application.ports.journal import Journal
 from application.ports.leases import Held
 from application.ports.payments import ProviderEvent, ProviderRefused
 from application.ports.providers import Providers
@@ -28,6 +29,7 @@ class HandleInbox:
     _clock: Clock
     _providers: Providers
     _settle: Settle
+    _journal: Journal
 
     async def __call__(self, limit: int = 16) -> int:
         """Handle up to `limit` due webhooks. Returns how many were tried."""
@@ -50,6 +52,7 @@ class HandleInbox:
                 await work.commit()
         except StaleWrite:
             return  # another worker took it over when the lease was over; its word counts
+        self._journal.handled(ended)
 
     async def _apply(self, received: Received) -> Received:
         event = self._providers.payments(received.provider).parse_webhook(received.body)

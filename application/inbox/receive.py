@@ -15,7 +15,8 @@ from domain.connections.connection import Connection
 from domain.inbox import Received
 from domain.refusals import Invalid, NotFound, Refusal
 
-_KEPT_HEADERS = frozenset(("content-type", "user-agent", "stripe-signature"))
+_KEPT_HEADERS = ("content-type", "user-agent", "signature")
+"""Headers kept with the body: those whose name holds one of these words."""
 
 
 class SignatureRefused(Refusal):
@@ -71,7 +72,7 @@ class ReceiveWebhook:
                 event.external_id,
                 event.type,
                 body,
-                {name: value for name, value in headers.items() if name in _KEPT_HEADERS},
+                {name: value for name, value in headers.items() if any(word in name for word in _KEPT_HEADERS)},
                 now,
                 now,
             )

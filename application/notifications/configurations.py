@@ -16,11 +16,11 @@ from application.ports.ids import Ids
 from application.ports.message_channel import Preview
 from application.ports.providers import Providers
 from application.ports.store import Store
-from domain.connections.provider import Capability
+from domain.connections.provider import Capability, Provider
 from domain.events import Event, check_event_type, check_patterns
 from domain.notifications.composing import compose
 from domain.notifications.configurations import Notification
-from domain.refusals import Invalid, NotFound
+from domain.refusals import Fault, Invalid, NotFound
 
 
 @attrs.define
@@ -56,7 +56,7 @@ class SaveNotification:
         manifest = self._providers.manifest(platform)
         if not manifest.offers & {Capability.MESSAGES, Capability.MAIL}:
             raise Invalid.field("platform", f"{manifest.name} posts no messages.")
-        checked = self._check_target(manifest.offers, target or {})
+        checked = self._check_target(manifest, target or {})
         if webhook_url is not None:
             connection_id = (await self._connect(caller, platform, {"webhook_url": webhook_url}, name=name)).id
         now = self._clock.now()
@@ -93,15 +93,21 @@ class SaveNotification:
             await work.commit()
         return notification
 
-    def _check_target(self, offers: frozenset[Capability], target: Mapping[str, Any]) -> Mapping[str, Any]:
-        if Capability.MAIL not in offers:
-            if target:
-                raise Invalid.field("target", "This channel posts where its webhook URL leads; it takes no target.")
-            return {}
-        unknown = set(target) - {"to"}
-        if unknown:
-            raise Invalid.field(f"target.{min(unknown)}", "There is no such field.")
-        return {"to": check_addresses(target.get("to"), "target.to")}
+    def _check_target(self, manifest: Provider, target: Mapping[str, Any]) -> Mapping[str, Any]:
+        faults = [
+            Fault(f"target.{name}", f"{manifest.name} takes no such field.")
+            for name in target
+            if name not in manifest.targets
+        ] + [
+            Fault(f"target.{name}", "This is a text of at most 200 characters.")
+            for name, value in target.items()
+            if name != "to" and not (isinstance(value, str) and 0 < len(value) <= 200)
+        ]
+        if faults:
+            raise Invalid(*faults)
+        if "to" in manifest.targets:
+            return {**target, "to": check_addresses(target.get("to"), "target.to")}
+        return dict(target)
 
 
 def check_addresses(value: object, field: str) -> list[str]:

@@ -10,6 +10,7 @@ from application.notifications.carry import Carry
 from application.notifications.tell import Tell
 from application.ports.clock import Clock
 from application.ports.ids import Ids
+from application.ports.journal import Journal
 from application.ports.store import Claimed, StaleWrite, Store, Tried
 from domain.notifications.attempts import Attempt, Outcome, Verdict
 from domain.notifications.deliveries import Delivery, DeliveryState, DestinationKind
@@ -29,6 +30,7 @@ class DeliverDue:
     _clock: Clock
     _ids: Ids
     _schedule: RetrySchedule
+    _journal: Journal
 
     async def __call__(self, limit: int = 64) -> int:
         """Deliver up to `limit` due deliveries, all at once. Returns how many were tried."""
@@ -48,6 +50,7 @@ class DeliverDue:
         attempt = Attempt(self._ids.new("attempt"), after.organisation_id, after.id, after.attempts, at, outcome)
         # Someone else may have taken the delivery over meanwhile; then their record counts.
         if await self._store.record_attempts([Tried(after, attempt, claimed.generation)]):
+            self._journal.tried(after, attempt)
             await self._consequences(after, outcome)
 
     async def _consequences(self, delivery: Delivery, outcome: Outcome) -> None:

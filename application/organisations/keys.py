@@ -12,7 +12,6 @@ from application.ports.store import StaleWrite, Store
 from domain.organisations import KEY_PREFIX, ApiKey, Scope, Unauthenticated
 from domain.refusals import Invalid
 
-
 LONGEST_LIFE = timedelta(days=36_500)
 
 

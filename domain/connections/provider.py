@@ -62,6 +62,8 @@ class Provider:
     fields: tuple[Field, ...]
     docs: str
     """The page under docs/ that tells how to get keys."""
+    targets: tuple[str, ...] = ()
+    """What a notification through it may name beside the connection, such as `to` (mail addresses) or `thread_id`."""
     receives_webhooks: bool = False
     live_marker: tuple[str, str] | None = None
     """(field, text within it) that tells a live connection from a test one, such as ("secret_key", "_live_")."""

@@ -10,7 +10,7 @@ from domain.events import check_patterns, wanted
 from domain.refusals import Conflict, Fault, Invalid
 
 FAILURES_UNTIL_DISABLED = 10
-"""Deliveries that failed for good in a row before the endpoint is switched off (seed 001)."""
+"""Deliveries that failed for good in a row before the endpoint is switched off."""
 
 LONGEST_GRACE = timedelta(days=7)
 MAX_HEADERS = 20

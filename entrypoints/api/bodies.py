@@ -1,4 +1,4 @@
-"""What every body must be before anything reads it: labelled as JSON, UTF-8, and not nested beyond all measure."""
+"""What every body must be before anything reads it: labelled as nothing but JSON, UTF-8, not nested beyond all measure."""
 
 import re
 from typing import Any
@@ -22,7 +22,8 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
     body = await request.body()
     if not body:
         return
-    if not _JSON.fullmatch(request.headers.get("content-type", "").partition(";")[0].strip()):
+    label = request.headers.get("content-type", "").partition(";")[0].strip()
+    if label and not _JSON.fullmatch(label):
         raise HTTPException("Send JSON, with the header Content-Type: application/json.", status_code=415)
     try:
         body.decode()

@@ -54,7 +54,7 @@ class ReceivedView(msgspec.Struct, frozen=True):
 
 
 class ProviderWebhooks(Controller):
-    """The doors for providers. The requirement files name four addresses for Stripe's; all lead to the same handler."""
+    """The doors for providers. Stripe's is known under four addresses; all lead to the same handler."""
 
     tags = ("Provider webhooks",)
 

@@ -118,7 +118,11 @@ async def connections(story: Story) -> list[str]:
     check(hooks, "the sandbox answers")
     for platform in places:
         url = (await story.box("POST", f"/{platform}/_sandbox", {}))["webhook_url"]
-        notification = {"name": f"{platform.capitalize()} #billing", "platform": platform, "events": ["invoice.*", "payment.*"]}
+        notification = {
+            "name": f"{platform.capitalize()} #billing",
+            "platform": platform,
+            "events": ["invoice.*", "payment.*"],
+        }
         await story.call("POST", "/api/integrations/notifications", {**notification, "webhook_url": url}, expect=201)
     smtp = {
         "host": "127.0.0.1",

@@ -9,7 +9,7 @@ import shutil
 import socket
 import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, final
@@ -17,6 +17,7 @@ from typing import Any, final
 import attrs
 import httpx
 import pytest
+from litestar import Litestar
 from sqlalchemy import func, select
 
 from adapters.clock import SystemClock
@@ -148,14 +149,24 @@ async def hub(environment: dict[str, str], clock: MovingClock) -> AsyncIterator[
     await opened.close()
 
 
-@pytest.fixture
-def app(hub: Hub) -> Any:
-    """The HTTP application over it, without the console."""
-    with warnings.catch_warnings():
-        # Litestar 2.25 warns of every parameter that 3.0 will want marked; it does so while the application is made.
-        warnings.simplefilter("ignore", DeprecationWarning)
+@pytest.fixture(scope="session")
+def litestar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Litestar]:
+    """The application without the console, made once: that takes longer than most tests do. `app` lends it a hub."""
+    folder = str(tmp_path_factory.mktemp("nowhere"))
+    hub = Hub.open(Settings.read({"PATCHBAY_DATA_DIR": folder}), KeyRing.new())
+    with quiet():
         made = create_app(hub, pages=PAY)
-    return observing(made, ids=hub.resolve(Ids), metrics=hub.metrics)  # type: ignore[type-abstract]
+    yield made
+    elsewhere(hub.close())
+
+
+@pytest.fixture
+def app(hub: Hub, litestar: Litestar) -> Any:
+    """The HTTP application over the test's own hub."""
+    litestar.state.hub = hub
+    for name, thing in hub.dependencies().items():
+        litestar.dependencies[name].value = thing  # type: ignore[union-attr]  # they are all cached Provides
+    return observing(litestar, ids=hub.resolve(Ids), metrics=hub.metrics)  # type: ignore[type-abstract]
 
 
 @pytest.fixture
@@ -201,8 +212,7 @@ async def sandbox(hub: Hub, ports: Ports, clock: MovingClock) -> AsyncIterator[S
 @pytest.fixture
 async def live(hub: Hub) -> AsyncIterator[str]:
     """The whole hub on its port, console included, without worker and scheduler; gives its address."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with quiet():
         server = http_server(application(hub))
     listener = bind(HOST, hub.settings.port)
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -220,6 +230,14 @@ async def worker(hub: Hub) -> AsyncIterator[Worker]:
     yield running
     running.stop()
     await task
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Litestar 2.25 warns of every parameter that 3.0 will want marked; it does so while an application is made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 @asynccontextmanager

@@ -17,5 +17,6 @@ PROVIDER = Provider(
             help="The address of a channel's webhook, such as https://discord.com/api/webhooks/…/…",
         ),
     ),
+    targets=("thread_id", "thread_name"),
     docs="providers/discord.md",
 )

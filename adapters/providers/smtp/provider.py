@@ -20,5 +20,6 @@ PROVIDER = Provider(
         Field("sender", "From address", help="The address that mails come from, such as billing@example.com"),
         Field("sender_name", "From name", required=False),
     ),
+    targets=("to", "subject"),
     docs="providers/smtp.md",
 )

@@ -39,6 +39,7 @@ from domain.notifications.signing import new_secret
 from tests.contract.examples import Examples
 from tests.fakes.clock import FrozenClock
 from tests.fakes.ids import CountingIds
+from tests.fakes.journal import RememberingJournal
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.outgoing import FakeOutgoing
 from tests.fakes.payments import FakePayments
@@ -100,11 +101,12 @@ class Bench:
         self.send = SendInvoice(store, self.tell, clock, self.link, providers)
         self.refund = RefundPayment(store, self.tell, clock, ids, vault, self.leases, providers, self.settle)
         self.receive = ReceiveWebhook(store, clock, ids, vault, providers)
-        self.handle = HandleInbox(store, clock, providers, self.settle)
+        self.journal = RememberingJournal()
+        self.handle = HandleInbox(store, clock, providers, self.settle, self.journal)
         self.handle_again = HandleAgain(store, clock)
         self.publish = PublishEvent(store, self.tell, clock)
         self.carry = Carry(store, clock, vault, self.outgoing, providers, ConsoleUrl(None))
-        self.deliver = DeliverDue(store, self.carry, self.tell, clock, ids, schedule)
+        self.deliver = DeliverDue(store, self.carry, self.tell, clock, ids, schedule, self.journal)
         self.mark_overdue = MarkOverdue(store, self.tell, clock)
         self.expire_links = ExpireLinks(store, clock, self.close)
         self.resume_refunds = ResumeRefunds(store, clock, self.refund)
