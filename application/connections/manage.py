@@ -96,6 +96,7 @@ class ChangeConnection:
         """
         async with self._store.reading(caller.organisation_id) as work:
             found = await usable(work, id)
+        require_version(found.version, version)
         manifest = self._providers.manifest(found.provider)
         settings, secrets = manifest.read({**opened(self._vault, found), **(fields or {})})
         account = await self._prove(manifest, {**settings, **secrets}) if fields else None

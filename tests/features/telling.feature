@@ -21,6 +21,7 @@ Feature: Telling
         | invoice.paid                | invoice.paid                                                             |
         | invoice.paid, payment.*     | payment.received, invoice.paid                                           |
         | invoice.voided              | nothing                                                                  |
+        | voice.*, paid.*             | nothing                                                                  |
         | contract.*                  | nothing                                                                  |
 
     Scenario: Two applications hear of the same thing, each with a signature of its own
@@ -40,7 +41,8 @@ Feature: Telling
       Given the studio's application listens to everything
       And Grace has written an invoice over 100.00 USD for Ada
       When Grace removes the application before anything was sent
-      Then the application hears nothing
+      Then nothing waits for the application any more
+      And the application hears nothing
 
   Rule: People are told where they read
 

@@ -76,7 +76,9 @@ def ended_the_link(studio: Studio, run: Run) -> None:
 
 @given("the provider is away")
 def is_away(studio: Studio) -> None:
-    studio.till.fail_next(RetryLater("no answer"))
+    """For as long as it takes to tell of a payment: that makes two messages."""
+    for _ in range(2):
+        studio.till.fail_next(RetryLater("no answer"))
 
 
 @given(parsers.parse("Grace's refund of {amount} {currency} was cut off"))

@@ -15,6 +15,7 @@ from application.once import Once
 from application.ports.leases import Held
 from domain.events import Event
 from domain.notifications.attempts import Outcome, Verdict
+from domain.notifications.deliveries import DeliveryState
 from domain.notifications.message import Message
 from tests.features.conftest import Run
 from tests.features.studio import CHANNELS, Studio
@@ -147,6 +148,11 @@ def is_switched_off(studio: Studio, run: Run) -> None:
     id_ = studio.scene.notifications["Slack"].id
     notification = run(studio.look(lambda work: work.notifications.get(id_)))
     assert (notification.is_active, notification.reason) == (False, "Slack answered no_service.")
+
+
+@then("nothing waits for the application any more")
+def nothing_waits(studio: Studio, run: Run) -> None:
+    assert run(studio.delivery(APPLICATION)).state is DeliveryState.CANCELLED
 
 
 @then("it gets the same answer")

@@ -11,7 +11,6 @@ from domain.billing.invoices import InvoiceState
 from domain.billing.links import CheckoutState
 from domain.billing.payments import PaymentState
 from domain.billing.payments import RefundState as OurRefundState
-from domain.connections.connection import ConnectionState
 from domain.money import Currency, Money
 from tests.fakes.payments import GOOD
 from tests.unit.application.bench import Bench
@@ -258,8 +257,3 @@ async def test_a_void_invoice_that_is_paid_all_the_same_stays_void(bench: Bench)
     settled = await bench.invoice(invoice.id)
     assert (settled.state, settled.paid) == (InvoiceState.VOID, 10_000)
     assert await bench.told() == ["payment.received"]
-
-
-def test_a_disconnected_account_is_a_state_of_its_own() -> None:
-    """Guards the name that the use cases compare with."""
-    assert ConnectionState("disconnected") is ConnectionState.DISCONNECTED

@@ -1,0 +1,195 @@
+"""The inbox: every webhook ends handled, ignored with a reason, or failed with its traceback; none takes another along."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from application.inbox.receive import SignatureRefused
+from application.ports.leases import Held
+from domain.billing.invoices import InvoiceState
+from domain.inbox import MAX_TRIES, InboxState, Received
+from domain.money import Currency, Money
+from domain.refusals import Conflict, Invalid, NotFound
+from tests.unit.application.bench import Bench
+
+
+async def only(bench: Bench) -> Received:
+    """The one webhook there is."""
+    async with bench.look() as work:
+        (received,) = await work.inbox.all()
+    return received
+
+
+async def paid_body(bench: Bench) -> bytes:
+    """The webhook of a payment."""
+    bench.fake.pay(await bench.opened_page(await bench.open_invoice()))
+    return next(body for body in bench.fake.events if b"intent.succeeded" in body)
+
+
+async def test_a_webhook_is_kept_and_then_handled(bench: Bench) -> None:
+    """At the door only the signature is looked at."""
+    body = await paid_body(bench)
+    taken = await bench.webhook(body)
+    assert (await only(bench)) == taken.received
+    assert await bench.payments() == ()
+    assert await bench.handle() == 1
+    handled = await only(bench)
+    assert (handled.state, handled.tries, handled.handled_at) == (InboxState.HANDLED, 1, bench.clock.now())
+    assert len(await bench.payments()) == 1
+    assert await bench.handle() == 0
+
+
+async def test_a_webhook_that_comes_again_is_acknowledged_and_dropped(bench: Bench) -> None:
+    """Also after it was handled."""
+    body = await paid_body(bench)
+    assert not (await bench.webhook(body)).duplicate
+    assert (await bench.webhook(body)).duplicate
+    await bench.handle()
+    assert (await bench.webhook(body)).duplicate
+    assert (await only(bench)).state is InboxState.HANDLED
+
+
+async def test_a_wrong_signature_is_refused_and_nothing_is_kept(bench: Bench) -> None:
+    """Missing, another secret's, or too old; and what is signed but is no event."""
+    body = await paid_body(bench)
+    forged = bench.fake.sign(body, "another secret", bench.clock.now())
+    old = bench.fake.sign(body, bench.fake.webhook_secret, bench.clock.now() - timedelta(minutes=6))
+    for headers in ({}, forged, old):
+        lower = {name.lower(): value for name, value in headers.items()}
+        with pytest.raises(SignatureRefused):
+            await bench.receive("fake", lower, body)
+    with pytest.raises(Invalid, match="no event"):
+        await bench.webhook(b"[]")
+    with pytest.raises(NotFound):
+        await bench.receive("fake", {}, body, connection_id="con_none")
+    async with bench.look() as work:
+        assert await work.inbox.all() == ()
+
+
+async def test_a_webhook_finds_the_organisation_whose_secret_signed_it(bench: Bench) -> None:
+    """Its address need not say whose it is."""
+    other = await bench.found()
+    theirs = await bench.connect(other, secrets={"secret_key": "x", "webhook_secret": "theirs"})
+    body = await paid_body(bench)
+    headers = {name.lower(): value for name, value in bench.fake.sign(body, "theirs", bench.clock.now()).items()}
+    taken = await bench.receive("fake", headers, body)
+    assert taken.received is not None
+    assert (taken.received.organisation_id, taken.received.connection_id) == (other, theirs.id)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"kind": "checkout", "about": "fake_page_99"}, "fake_page_99 is not known to the provider"),
+        ({"kind": "intent", "about": "fake_intent_99", "intent": "fake_intent_99"}, "is not known to the provider"),
+        ({"kind": "product", "about": "prod_1", "intent": None, "type": "product.created"}, "Nothing is to be done"),
+    ],
+)
+async def test_what_is_of_no_use_is_ignored_with_the_reason(bench: Bench, changes: dict[str, Any], why: str) -> None:
+    """A person who looks for a webhook reads why nothing came of it."""
+    body = json.dumps({**json.loads(await paid_body(bench)), **changes}).encode()
+    await bench.webhook(body)
+    assert await bench.handle() == 1
+    ignored = await only(bench)
+    assert ignored.state is InboxState.IGNORED
+    assert why in (ignored.error or "")
+    assert await bench.payments() == ()
+
+
+async def test_somebody_elses_payment_is_ignored_with_the_reason(bench: Bench) -> None:
+    """The account at the provider is used by another system as well."""
+    invoice = await bench.open_invoice()
+    bench.fake.pay(await bench.order(invoice, Money(100, Currency("USD")), organisation="org_other"))
+    await bench.webhook(bench.fake.events[0])
+    await bench.handle()
+    ignored = await only(bench)
+    assert ignored.state is InboxState.IGNORED
+    assert "not made through this hub" in (ignored.error or "")
+
+
+async def test_an_error_is_kept_with_its_traceback_and_tried_again(bench: Bench) -> None:
+    """After 1, 2, 4 … seconds, at most an hour, until the twelfth try; a person can have it handled again."""
+
+    async def fail() -> None:
+        raise RuntimeError("a bug of ours")
+
+    body = await paid_body(bench)
+    bench.between.before["fetch_intent"] = fail
+    await bench.webhook(body)
+    waits = []
+    for tries in range(1, MAX_TRIES):
+        assert await bench.handle() == 1
+        assert await bench.handle() == 0, "not before its time"
+        received = await only(bench)
+        assert (received.state, received.tries) == (InboxState.PENDING, tries)
+        assert "Traceback" in (received.error or "")
+        assert "a bug of ours" in (received.error or "")
+        waits.append(int((received.due_at - bench.clock.now()).total_seconds()))
+        bench.clock.advance(received.due_at - bench.clock.now())
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+    assert await bench.handle() == 1
+    assert (await only(bench)).state is InboxState.FAILED
+    bench.clock.advance(timedelta(days=1))
+    assert await bench.handle() == 0
+    bench.between.before.clear()
+    again = await bench.handle_again(bench.caller, (await only(bench)).id)
+    assert (again.state, again.tries) == (InboxState.PENDING, 0)
+    with pytest.raises(Conflict, match="pending"):
+        await bench.handle_again(bench.caller, again.id)
+    assert await bench.handle() == 1
+    assert (await only(bench)).state is InboxState.HANDLED
+
+
+async def test_one_that_fails_takes_no_other_along(bench: Bench) -> None:
+    """They are handled side by side."""
+    invoice = await bench.open_invoice()
+    bench.fake.pay(await bench.opened_page(invoice))
+    bodies = bench.fake.events[:2]
+
+    async def fail() -> None:
+        raise RuntimeError("a bug of ours")
+
+    bench.between.before["fetch_checkout"] = fail
+    for body in bodies:
+        await bench.webhook(body)
+    assert await bench.handle() == 2
+    async with bench.look() as work:
+        assert sorted(one.state.value for one in await work.inbox.all()) == ["handled", "pending"]
+    assert (await bench.invoice(invoice.id)).state is InvoiceState.PAID
+
+
+async def test_a_payment_that_is_being_worked_on_is_waited_for_or_tried_again(bench: Bench) -> None:
+    """Busy is no bug: no traceback is kept."""
+    body = await paid_body(bench)
+    await bench.webhook(body)
+    (intent,) = bench.fake.intents
+
+    async def busy() -> None:
+        raise Held(f"payment {intent} is being worked on")
+
+    bench.between.before["fetch_intent"] = busy
+    await bench.handle()
+    received = await only(bench)
+    assert (received.state, received.tries) == (InboxState.PENDING, 1)
+    assert (received.error or "").startswith("busy")
+    assert "Traceback" not in (received.error or "")
+
+
+async def test_a_webhook_that_another_worker_took_over_is_left_to_it(bench: Bench) -> None:
+    """This one was too slow; what it found out late must neither be written nor disturb the others of its round."""
+    body = await paid_body(bench)
+    await bench.webhook(body)
+
+    async def take_over() -> None:
+        bench.between.before.clear()
+        bench.clock.advance(timedelta(minutes=3))
+        assert await bench.handle() == 1
+
+    bench.between.before["fetch_intent"] = take_over  # the lock on the payment runs out with the same three minutes
+    assert await bench.handle() == 1
+    received = await only(bench)
+    assert (received.state, received.tries, received.version) == (InboxState.HANDLED, 1, 2)
+    assert len(await bench.payments()) == 1
+    assert (await bench.told()).count("invoice.paid") == 1

@@ -1,0 +1,84 @@
+"""The jobs: twice, or late, is the same as once; one organisation's trouble is not another's."""
+
+from datetime import date, timedelta
+
+import attrs
+import pytest
+
+from application.connections.connect import ProviderUnavailable
+from application.ports.payments import RetryLater
+from domain.billing.invoices import InvoiceState
+from domain.billing.links import CheckoutState, LinkState
+from domain.notifications.deliveries import DeliveryState
+from tests.unit.application.bench import Bench
+
+
+async def test_an_invoice_becomes_overdue_once(bench: Bench) -> None:
+    """The day after its day, and it is told once; drafts and paid ones never are."""
+    today = bench.clock.now().date()
+    late = await bench.open_invoice(due_on=today)
+    await bench.open_invoice(due_on=today + timedelta(days=2))
+    await bench.open_invoice()
+    draft = attrs.evolve(bench.make.invoice(bench.org), due_on=date(2020, 1, 1))
+    await bench.add("invoices", draft)
+    assert await bench.mark_overdue() == {"invoices": 0}
+    bench.clock.advance(timedelta(days=1))
+    assert await bench.mark_overdue() == {"invoices": 1}
+    assert await bench.mark_overdue() == {"invoices": 0}
+    async with bench.look() as work:
+        assert [one.id for one in await work.invoices.all(state=InvoiceState.OVERDUE)] == [late.id]
+    assert await bench.told() == ["invoice.overdue"]
+
+
+async def test_a_lapsed_link_expires_once_and_its_page_is_closed(bench: Bench) -> None:
+    """An invoice that is paid has completed links, which stay so."""
+    await bench.paid()
+    invoice = await bench.open_invoice()
+    link = await bench.linked(invoice)
+    bench.clock.advance(timedelta(days=30) - timedelta(hours=1))
+    await bench.follow(link.token)
+    assert await bench.expire_links() == {"links": 0, "pages": 0}
+    bench.clock.advance(timedelta(hours=1))
+    assert await bench.expire_links() == {"links": 1, "pages": 1}
+    assert await bench.expire_links() == {"links": 0, "pages": 0}
+    async with bench.look() as work:
+        assert [one.state for one in await work.links.all()] == [LinkState.COMPLETED, LinkState.EXPIRED]
+        assert [one.state for one in await work.checkouts.all()] == [CheckoutState.COMPLETE, CheckoutState.EXPIRED]
+
+
+async def test_a_provider_that_is_away_does_not_keep_a_link_alive(bench: Bench) -> None:
+    """Its page lapses by itself."""
+    link = await bench.linked(await bench.open_invoice())
+    bench.clock.advance(timedelta(days=30) - timedelta(hours=1))
+    await bench.follow(link.token)
+    bench.clock.advance(timedelta(hours=1))
+    bench.fake.fail_next(RetryLater("away"))
+    assert await bench.expire_links() == {"links": 1, "pages": 0}
+
+
+async def test_one_refund_that_still_cannot_be_made_does_not_hold_up_the_others(bench: Bench) -> None:
+    """It is asked for again the next time."""
+    for _ in range(2):
+        _, payment = await bench.paid()
+        bench.fake.fail_next(RetryLater("away"))
+        with pytest.raises(ProviderUnavailable):
+            await bench.refund(bench.caller, payment.id, amount="60")
+    bench.clock.advance(timedelta(minutes=2))
+    bench.fake.fail_next(RetryLater("still away"))
+    assert await bench.resume_refunds() == {"refunds": 1}
+    assert await bench.resume_refunds() == {"refunds": 1}
+    assert len(bench.fake.refunds) == 2
+
+
+async def test_what_is_old_is_forgotten_once(bench: Bench) -> None:
+    """Older than the retention time, and finished."""
+    now = bench.clock.now()
+    done = bench.make.delivery(bench.org, state=DeliveryState.DELIVERED, finished_at=now)
+    waiting = bench.make.delivery(bench.org)
+    await bench.add("deliveries", done, waiting)
+    bench.clock.advance(timedelta(days=30))
+    assert (await bench.forget_old())["deliveries"] == 0
+    bench.clock.advance(timedelta(seconds=1))
+    assert (await bench.forget_old())["deliveries"] == 1
+    assert (await bench.forget_old())["deliveries"] == 0
+    assert await bench.deliveries() == (waiting,)
