@@ -1,5 +1,7 @@
 """Close hosted pages at the provider that nobody should pay on any more."""
 
+from contextlib import suppress
+
 import attrs
 
 from application.connections.access import opened
@@ -7,7 +9,7 @@ from application.ports.clock import Clock
 from application.ports.payments import CheckoutState as ProviderState
 from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.providers import Providers
-from application.ports.store import Store
+from application.ports.store import StaleWrite, Store
 from application.ports.vault import Vault
 from domain.billing.links import Checkout, CheckoutState
 from domain.connections.connection import Connection, ConnectionState
@@ -63,6 +65,11 @@ class CloseCheckouts:
         if problem is not None:
             raise problem
         return closed
+
+    async def soon(self, organisation_id: str, *, link_id: str | None = None, invoice_id: str | None = None) -> None:
+        """Close them now if the provider lets us; what stays open is closed by the scheduler's job (ExpireLinks)."""
+        with suppress(ReconnectNeeded, ProviderRefused, RetryLater, StaleWrite):
+            await self(organisation_id, link_id=link_id, invoice_id=invoice_id)
 
     async def _expire(self, connection: Connection, reference: str) -> CheckoutState:
         payments = self._providers.payments(connection.provider)

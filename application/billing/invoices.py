@@ -5,6 +5,7 @@ from datetime import date
 
 import attrs
 
+from application.billing.close_checkouts import CloseCheckouts
 from application.caller import Caller
 from application.notifications.tell import Tell
 from application.once import Once, remember
@@ -81,8 +82,6 @@ class CreateInvoice:
         could never charge (an amount over its maximum)."""
         known = Currency(currency)
         read = read_lines(lines, known)
-        if len(memo) > 2000:
-            raise Invalid.field("memo", "A memo has at most 2000 characters.")
         now = self._clock.now()
         async with self._store.of(caller.organisation_id) as work:
             client = await billed(work, client_id)
@@ -160,11 +159,12 @@ class ReviseInvoice:
 
 @attrs.define
 class VoidInvoice:
-    """Withdraw an invoice: nobody can pay it any more. Its open hosted pages are closed by CloseCheckouts."""
+    """Withdraw an invoice: nobody can pay it any more, and its open hosted pages are closed at the provider."""
 
     _store: Store
     _tell: Tell
     _clock: Clock
+    _close: CloseCheckouts
 
     async def __call__(self, caller: Caller, id: str) -> Invoice:
         """Raises NotFound, or Conflict when something was paid."""
@@ -179,4 +179,5 @@ class VoidInvoice:
                 await self._tell(work, "invoice.voided", {"invoice": invoice_body(void, None)})
                 await self._tell.note(work, caller, "invoice.voided", id)
             await work.commit()
+        await self._close.soon(caller.organisation_id, invoice_id=id)
         return void

@@ -159,7 +159,7 @@ class ExpirePaymentLink:
             expired = await work.links.save(link.expire(now))
             await self._tell.note(work, caller, "payment_link.expired", link.id)
             await work.commit()
-        await self._close(caller.organisation_id, link_id=link.id)
+        await self._close.soon(caller.organisation_id, link_id=link.id)
         return expired
 
 

@@ -17,7 +17,7 @@ from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLa
 from application.ports.providers import Providers
 from application.ports.store import Store
 from application.ports.vault import Vault
-from domain.connections.connection import Connection
+from domain.connections.connection import Connection, checked_name
 from domain.connections.provider import AuthKind, Capability, Provider
 from domain.refusals import Invalid, Refusal
 
@@ -61,6 +61,7 @@ class Connect:
         a private network, ProviderUnavailable when the provider cannot be asked now."""
         manifest = self._providers.manifest(provider)
         settings, secrets = manifest.read(given)
+        label = checked_name((name or "").strip() or manifest.name)
         await check_places(self._outgoing, manifest, {**settings, **secrets})
         now = self._clock.now()
         id_ = self._ids.new("connection")
@@ -71,7 +72,7 @@ class Connect:
             id_,
             caller.organisation_id,
             manifest.slug,
-            (name or "").strip() or manifest.name,
+            label,
             settings,
             {
                 field: self._vault.seal(secret, about=about(id_, caller.organisation_id, field))

@@ -15,7 +15,7 @@ from application.ports.providers import Providers
 from application.ports.store import Store
 from application.ports.vault import Vault
 from application.versions import require_version
-from domain.connections.connection import Connection
+from domain.connections.connection import Connection, checked_name
 from domain.connections.provider import Capability, Provider
 from domain.refusals import Invalid
 
@@ -99,9 +99,9 @@ class ChangeConnection:
         require_version(found.version, version)
         manifest = self._providers.manifest(found.provider)
         settings, secrets = manifest.read({**opened(self._vault, found), **(fields or {})})
+        if name is not None:
+            checked_name(name.strip())
         account = await self._prove(manifest, {**settings, **secrets}) if fields else None
-        if name is not None and not name.strip():
-            raise Invalid.field("name", "A name has 1 to 200 characters.")
         now = self._clock.now()
         async with self._store.of(caller.organisation_id) as work:
             connection = await work.connections.get(found.id)

@@ -62,7 +62,7 @@ class ReceiveWebhook:
             except BadSignature as refused:
                 why = str(refused)
                 continue
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise Invalid.field("body", f"The signature is right, but this is no event: {error}") from error
             received = Received(
                 self._ids.new("inbox"),

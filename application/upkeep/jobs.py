@@ -16,7 +16,7 @@ from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLa
 from application.ports.store import Store
 from domain.billing.bodies import invoice_body
 from domain.billing.invoices import InvoiceState
-from domain.billing.links import LinkState
+from domain.billing.links import CheckoutState, LinkState
 from domain.billing.payments import RefundState
 
 
@@ -68,7 +68,7 @@ class ExpireLinks(Job):
     _close: CloseCheckouts
     name = "expiring-links"
     every = timedelta(minutes=10)
-    what = "Expires payment links whose time is up and closes their hosted pages at the provider."
+    what = "Expires payment links whose time is up, and closes hosted pages whose link can no longer be used."
 
     async def __call__(self) -> Mapping[str, int]:
         expired = closed = 0
@@ -78,13 +78,18 @@ class ExpireLinks(Job):
                 lapsed = [k for k in await work.links.all(state=LinkState.ACTIVE) if k.expires_at <= now]
                 for link in lapsed:
                     await work.links.save(link.expire(now))
+                # Also those that could not be closed when their link ended: the provider was away.
+                open_pages = await work.checkouts.all(state=CheckoutState.OPEN)
+                links = [await work.links.get(id_) for id_ in sorted({page.link_id for page in open_pages})]
                 await work.commit()
             expired += len(lapsed)
-            for link in lapsed:
+            for link in links:
+                if link.state is LinkState.ACTIVE:
+                    continue
                 try:
                     closed += await self._close(organisation.id, link_id=link.id)
                 except (ReconnectNeeded, ProviderRefused, RetryLater):
-                    continue  # the page lapses by itself within a day, and the link no longer leads to it
+                    continue  # the next round tries again; the page lapses by itself within a day
         return {"links": expired, "pages": closed}
 
 

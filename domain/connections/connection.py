@@ -43,8 +43,7 @@ class Connection:
     version: int = 1
 
     def __attrs_post_init__(self) -> None:
-        if not self.name.strip() or len(self.name) > 200:
-            raise Invalid.field("name", "A name has 1 to 200 characters.")
+        checked_name(self.name)
 
     @property
     def connected(self) -> bool:
@@ -86,3 +85,10 @@ class Connection:
             "status": self.state.value,
             "last_error": self.last_error,
         }
+
+
+def checked_name(name: str) -> str:
+    """The name, if it can be one. Raises Invalid."""
+    if not name.strip() or len(name) > 200:
+        raise Invalid.field("name", "A name has 1 to 200 characters.")
+    return name

@@ -9,7 +9,6 @@ from litestar import Controller, Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from application.billing.close_checkouts import CloseCheckouts
 from application.billing.invoices import CreateInvoice, LineAsked, ReviseInvoice, VoidInvoice
 from application.billing.links import CreatePaymentLink
 from application.billing.send_invoice import SendInvoice
@@ -185,11 +184,9 @@ class Invoices(Controller):
         caller: NamedDependency[Caller],
         invoice_id: FromPath[str],
         void_invoice: NamedDependency[VoidInvoice],
-        close_checkouts: NamedDependency[CloseCheckouts],
     ) -> InvoiceView:
         """Nobody can pay it any more."""
         void = await void_invoice(caller, invoice_id)
-        await close_checkouts(caller.organisation_id, invoice_id=invoice_id)
         return InvoiceView.of(void)
 
     @post("/{invoice_id:str}/payment-link", scope=Scope.BILLING_WRITE, summary="Create a payment link")

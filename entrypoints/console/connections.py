@@ -84,10 +84,11 @@ class ConnectionPages(Controller):
         given: dict[str, str | None] = {}
         for field in manifest.fields:
             value = form.text(field.name)
-            if value or not field.secret:
+            # Only what is new: it is tried at the provider, and a mere renaming must not fail because that is away.
+            if value if field.secret else value != connection.settings.get(field.name, ""):
                 given[field.name] = value or None
         try:
-            await change_connection(caller, connection_id, name=form.text("name"), fields=given)
+            await change_connection(caller, connection_id, name=form.text("name"), fields=given or None)
         except REFUSED as refused:
             return await _show(page, connection_id, refused=refused, typed=form.typed)
         return page.go(f"/console/connections/{connection_id}", done="changed")

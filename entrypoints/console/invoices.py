@@ -5,14 +5,12 @@ from datetime import datetime, timedelta
 import attrs
 from litestar import Controller, Response, get, post
 
-from application.billing.close_checkouts import CloseCheckouts
 from application.billing.invoices import VoidInvoice
 from application.billing.links import CreatePaymentLink, ExpirePaymentLink
 from application.billing.refund import RefundPayment
 from application.billing.send_invoice import SendInvoice
 from application.caller import Caller
 from application.ports.leases import Held
-from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.store import AlreadyThere, Slice, Work
 from domain.audit import AuditEntry
 from domain.billing.invoices import Invoice, InvoiceState
@@ -26,7 +24,6 @@ from entrypoints.console.gathering import gather
 from entrypoints.console.pages import REFUSED, Form, Notice, Page
 from entrypoints.console.rendering import told, tone, words
 
-_PROVIDER_FAILED = (ReconnectNeeded, ProviderRefused, RetryLater)
 _STATES = {state.value: state for state in InvoiceState}
 _TOGETHER = timedelta(seconds=2)
 _TOLD = tuple(name for name in CATALOGUE if name.startswith(("invoice.", "payment.")))
@@ -83,8 +80,6 @@ class InvoicePages(Controller):
             await expire_payment_link(caller, invoice_id=invoice_id, provider=form.text("provider"))
         except REFUSED as refused:
             return await _show(page, invoice_id, refused=refused)
-        except _PROVIDER_FAILED:
-            return await _show(page, invoice_id, notice=_still_open("The link is expired"))
         return page.go(f"/console/invoices/{invoice_id}", done="link-expired")
 
     @post("/{invoice_id:str}/send")
@@ -108,17 +103,12 @@ class InvoicePages(Controller):
         return page.go(f"/console/invoices/{invoice_id}", done="sent")
 
     @post("/{invoice_id:str}/void")
-    async def void(
-        self, page: Page, caller: Caller, invoice_id: str, void_invoice: VoidInvoice, close_checkouts: CloseCheckouts
-    ) -> Response[str]:
+    async def void(self, page: Page, caller: Caller, invoice_id: str, void_invoice: VoidInvoice) -> Response[str]:
         """Nobody can pay it any more."""
         try:
             await void_invoice(caller, invoice_id)
-            await close_checkouts(caller.organisation_id, invoice_id=invoice_id)
         except REFUSED as refused:
             return await _show(page, invoice_id, refused=refused)
-        except _PROVIDER_FAILED:
-            return await _show(page, invoice_id, notice=_still_open("The invoice is void"))
         return page.go(f"/console/invoices/{invoice_id}", done="voided")
 
     @post("/{invoice_id:str}/refund")
@@ -143,17 +133,7 @@ class InvoicePages(Controller):
             pass  # the same form a second time: the money goes back once
         except REFUSED as refused:
             return await _show(page, invoice_id, refused=refused, typed=form.typed, form=payment_id)
-        except _PROVIDER_FAILED:
-            pass  # it went through; what the provider could not say just now, its webhook will
         return page.go(f"/console/invoices/{invoice_id}", done="refunded")
-
-
-def _still_open(what: str) -> Notice:
-    return Notice(
-        "care",
-        f"{what}. The provider could not be told to close a hosted page that is open for it: it lapses by itself within a"
-        " day, and a payment made there would be shown here.",
-    )
 
 
 async def _show(

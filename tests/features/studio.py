@@ -20,6 +20,7 @@ from application.notifications.deliver_due import DeliverDue
 from application.notifications.endpoints import Issued
 from application.ports.clock import Clock
 from application.ports.ids import Ids
+from application.ports.journal import Journal
 from application.ports.leases import Leases
 from application.ports.message_channel import MessageChannel
 from application.ports.outgoing import Outgoing, Reply
@@ -45,6 +46,7 @@ from entrypoints.wiring import USE_CASES
 from tests.fakes.channel import FakeChannel
 from tests.fakes.clock import FrozenClock
 from tests.fakes.ids import CountingIds
+from tests.fakes.journal import RememberingJournal
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.outgoing import FakeOutgoing, Request
 from tests.fakes.passwords import QuickPasswords
@@ -168,6 +170,7 @@ class Studio:
             (WorkQueue, RecordingQueue()),
             (Vault, self.vault),
             (Outgoing, self.receivers),
+            (Journal, RememberingJournal()),
             (Providers, self.town),
             (Passwords, QuickPasswords()),
             (PublicUrl, PublicUrl("https://hub.harbour-finch.example")),

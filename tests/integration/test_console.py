@@ -693,7 +693,12 @@ async def test_a_connection_is_tested_changed_switched_and_disconnected(set_up: 
     assert "It works: Fake shop." in (await press(owner, f"{path}/test", on=path)).text
     set_up.payments.revoked.add("sk_test_1")
     assert "no longer accepts the key" in (await press(owner, f"{path}/test", on=path)).text
-    changed = await press(owner, f"{path}/change", on=path, name="Renamed", secret_key="", publishable_key="pk_test_1")
+    renamed = await press(owner, f"{path}/change", on=path, name="Renamed", secret_key="", publishable_key="")
+    assert renamed.status_code == 303
+    untried = await press(owner, f"{path}/change", on=path, name="Renamed", publishable_key="pk_test_1")
+    assert (untried.status_code, "does not accept" in untried.text) == (422, True)
+    set_up.payments.revoked.clear()
+    changed = await press(owner, f"{path}/change", on=path, name="Renamed", publishable_key="pk_test_1")
     assert changed.status_code == 303
     kept = await read(set_up, "connections", set_up.stripe.id)
     assert (kept.name, kept.settings["publishable_key"], "secret_key" in kept.sealed) == ("Renamed", "pk_test_1", True)

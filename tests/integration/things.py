@@ -108,9 +108,7 @@ async def secret_of(hub: Hub, connection: Mapping[str, Any]) -> str:
     """With what this connection's webhooks are signed."""
     store, vault = hub.resolve(Store), hub.resolve(Vault)  # type: ignore[type-abstract]
     (found,) = [c for c in await store.connections_of(connection["provider"]) if c.id == connection["id"]]
-    return vault.open(
-        found.sealed["webhook_secret"], about=about(found.id, found.organisation_id, "webhook_secret")
-    )
+    return vault.open(found.sealed["webhook_secret"], about=about(found.id, found.organisation_id, "webhook_secret"))
 
 
 def signed(secret: str, body: bytes, at: float) -> dict[str, str]:
