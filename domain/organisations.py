@@ -79,8 +79,10 @@ class ApiKey:
         expires_at: datetime | None = None,
     ) -> tuple["ApiKey", str]:
         """A new key and the text to show once: `pb_` + the id without its prefix + `_` + the secret."""
-        if not name.strip():
-            raise Invalid.field("name", "Give the key a name that tells which application uses it.")
+        if not name.strip() or len(name) > 200:
+            raise Invalid.field(
+                "name", "Give the key a name of 1 to 200 characters that tells which application uses it."
+            )
         if not scopes:
             raise Invalid.field("scopes", "Give the key at least one scope.")
         if expires_at is not None and expires_at <= now:

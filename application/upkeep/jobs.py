@@ -18,6 +18,7 @@ from domain.billing.bodies import invoice_body
 from domain.billing.invoices import InvoiceState
 from domain.billing.links import CheckoutState, LinkState
 from domain.billing.payments import RefundState
+from domain.refusals import Conflict
 
 
 class Job(Protocol):
@@ -93,6 +94,13 @@ class ExpireLinks(Job):
         return {"links": expired, "pages": closed}
 
 
+KEY_LIFE = timedelta(hours=20)
+"""For how long a refund is asked for again by itself: below the 24 hours that Stripe keeps an idempotency key at least
+(docs.stripe.com/api/idempotent_requests)."""
+
+_PATIENCE = timedelta(minutes=2)
+
+
 @attrs.define
 class ResumeRefunds(Job):
     """A refund whose provider could not be asked, or whose answer was cut off, is asked for again with the same key."""
@@ -105,20 +113,23 @@ class ResumeRefunds(Job):
     what = "Asks providers again for refunds that got no answer; the same key makes it safe."
 
     async def __call__(self) -> Mapping[str, int]:
-        done = 0
-        before = self._clock.now() - timedelta(minutes=2)
+        done = stuck = 0
+        now = self._clock.now()
         for organisation in await self._store.organisations():
             async with self._store.reading(organisation.id) as work:
-                hanging = [r for r in await work.refunds.all(state=RefundState.REQUESTED) if r.updated_at <= before]
+                waiting = await work.refunds.all(state=RefundState.REQUESTED)
+                hanging = [r for r in waiting if now - KEY_LIFE < r.created_at and r.updated_at <= now - _PATIENCE]
+                # An older one is left for a person: the provider may have forgotten its key and would refund twice.
+                stuck += sum(r.created_at <= now - KEY_LIFE for r in waiting)
                 payments = {r.id: await work.payments.get(r.payment_id) for r in hanging}
                 connections = {r.id: await work.connections.get(payments[r.id].connection_id) for r in hanging}
             for refund in hanging:
                 try:
                     await self._refund.carry_out(refund, payments[refund.id], connections[refund.id])
                     done += 1
-                except (ProviderUnavailable, RefundDeclined):
+                except (ProviderUnavailable, RefundDeclined, Conflict):
                     continue
-        return {"refunds": done}
+        return {"refunds": done, "stuck": stuck}
 
 
 @attrs.frozen

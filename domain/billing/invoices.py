@@ -11,6 +11,8 @@ from domain.refusals import Conflict, Fault, Invalid
 MAX_LINES = 100
 """Stripe's hosted page takes at most 100 lines (Checkout Session create, line_items)."""
 
+MAX_MEMO = 2000
+
 
 class InvoiceState(Enum):
     """Where an invoice stands."""
@@ -83,6 +85,8 @@ class Invoice:
                 faults.append(Fault(f"lines.{index}.quantity", "A quantity is a whole number from 1 to 1000000."))
             if line.unit_price.currency != self.currency:
                 faults.append(Fault(f"lines.{index}.unit_price", f"The price is not in {self.currency.code}."))
+        if len(self.memo) > MAX_MEMO:
+            faults.append(Fault("memo", f"A memo has at most {MAX_MEMO} characters."))
         if not faults:
             faults.extend(self._faults_of_total())
         if faults:
