@@ -137,7 +137,7 @@ def _fault(extra: dict[str, Any], names: frozenset[str]) -> FaultView:
 
 
 def _within(key: str, name: str) -> str:
-    return name if key in ("", "body") else f"{key}.{name}"
+    return name if key in ("", "body", "data") else f"{key}.{name}"
 
 
 def _names(request: Request[Any, Any, Any]) -> frozenset[str]:

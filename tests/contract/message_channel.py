@@ -50,8 +50,6 @@ class Subject:
     arrived: Callable[[], list[Any]]
     secret: str
     knows_gone: bool = True
-    knows_retry_after: bool = True
-    knows_duplicates: bool = False
     shows: Callable[[], str] = lambda: ""
 
 
@@ -109,15 +107,6 @@ class MessageChannelContract:
         assert outcome.error
         assert (await self._send(subject)).verdict is Verdict.DELIVERED
 
-    async def test_the_wait_that_is_asked_for_is_told(self, subject: Subject) -> None:
-        """Asking again too early gets the hub banned."""
-        if not subject.knows_retry_after:
-            pytest.skip("this protocol has no word for it")
-        await subject.fail("retry", retry_after=7)
-        outcome = await self._send(subject)
-
-        assert (outcome.verdict, outcome.retry_after) == (Verdict.RETRY, timedelta(seconds=7))
-
     async def test_a_lasting_failure_is_refused(self, subject: Subject) -> None:
         """Trying again would not help and costs goodwill."""
         await subject.fail("refused")
@@ -125,14 +114,6 @@ class MessageChannelContract:
 
         assert outcome.verdict is Verdict.REFUSED
         assert outcome.error
-
-    async def test_a_vanished_receiver_is_gone(self, subject: Subject) -> None:
-        """The hub then stops using it and tells a person."""
-        if not subject.knows_gone:
-            pytest.skip("this protocol has no word for it")
-        await subject.fail("gone")
-
-        assert (await self._send(subject)).verdict is Verdict.GONE
 
     async def test_silence_is_to_be_tried_again(self, subject: Subject) -> None:
         """A hanging receiver must not hold a worker for ever."""
@@ -152,10 +133,33 @@ class MessageChannelContract:
         assert subject.secret not in repr(outcome)
         assert subject.secret not in repr(subject.channel)
 
+
+class GoneContract(MessageChannelContract):
+    """For a channel whose protocol has a word for “gone for good”."""
+
+    async def test_a_vanished_receiver_is_gone(self, subject: Subject) -> None:
+        """The hub then stops using it and tells a person."""
+        await subject.fail("gone")
+
+        assert (await self._send(subject)).verdict is Verdict.GONE
+
+
+class RetryAfterContract(MessageChannelContract):
+    """For a channel whose protocol has a word for “not before”."""
+
+    async def test_the_wait_that_is_asked_for_is_told(self, subject: Subject) -> None:
+        """Asking again too early gets the hub banned."""
+        await subject.fail("retry", retry_after=7)
+        outcome = await self._send(subject)
+
+        assert (outcome.verdict, outcome.retry_after) == (Verdict.RETRY, timedelta(seconds=7))
+
+
+class DuplicatesContract(MessageChannelContract):
+    """For a channel whose protocol lets a repetition be recognised."""
+
     async def test_a_second_try_can_be_told_apart(self, subject: Subject) -> None:
         """After a time-out nobody knows whether the first try arrived."""
-        if not subject.knows_duplicates:
-            pytest.skip("this protocol cannot tell a duplicate")
         await self._send(subject, delivery_id="dlv_a")
         await self._send(subject, delivery_id="dlv_a")
         await self._send(subject, delivery_id="dlv_b")

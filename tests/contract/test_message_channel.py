@@ -25,7 +25,7 @@ from adapters.providers.smtp.channel import SmtpChannel
 from adapters.providers.smtp.sandbox import MailSink
 from application.ports.outgoing import AddressRefused
 from domain.notifications.attempts import Outcome, Verdict
-from tests.contract.message_channel import MESSAGE, MessageChannelContract, Subject
+from tests.contract.message_channel import MESSAGE, DuplicatesContract, GoneContract, RetryAfterContract, Subject
 from tests.fakes.channel import FakeChannel
 from tests.fakes.clock import FrozenClock
 from tests.fakes.ids import CountingIds
@@ -53,7 +53,7 @@ class ClosedGuard:
         raise AddressRefused(f"{host} leads to a private address.", field="host")
 
 
-class TestFakeChannel(MessageChannelContract):
+class TestFakeChannel(GoneContract, RetryAfterContract, DuplicatesContract):
     """The fake keeps the contract too, so that what is tested with it is true."""
 
     @pytest.fixture
@@ -67,11 +67,11 @@ class TestFakeChannel(MessageChannelContract):
 
         return Subject(
             channel, {}, {}, fail, lambda: [sent.delivery_id for sent in channel.sent], "a-secret",
-            knows_duplicates=True, shows=lambda: repr(channel.sent),
+            shows=lambda: repr(channel.sent),
         )  # fmt: skip
 
 
-class TestSlackChannel(MessageChannelContract):
+class TestSlackChannel(GoneContract, RetryAfterContract):
     """Slack's webhooks, over the sandbox."""
 
     @pytest.fixture
@@ -95,7 +95,7 @@ class TestSlackChannel(MessageChannelContract):
         )  # fmt: skip
 
 
-class TestDiscordChannel(MessageChannelContract):
+class TestDiscordChannel(GoneContract, RetryAfterContract):
     """Discord's webhooks, over the sandbox."""
 
     @pytest.fixture
@@ -120,7 +120,7 @@ class TestDiscordChannel(MessageChannelContract):
         )  # fmt: skip
 
 
-class TestSmtpChannel(MessageChannelContract):
+class TestSmtpChannel(DuplicatesContract):
     """Mail, over a server on this machine."""
 
     @pytest.fixture
@@ -139,7 +139,7 @@ class TestSmtpChannel(MessageChannelContract):
         return Subject(
             SmtpChannel(OpenGuard(), _TIMEOUT * 4), self._access(sink), {"to": ["ada@example.com"]}, fail,
             lambda: [each.parsed["Message-ID"] for each in sink.mails], "pass-word-1",
-            knows_gone=False, knows_retry_after=False, knows_duplicates=True,
+            knows_gone=False,
             shows=lambda: json.dumps([each.as_json() for each in sink.mails]),
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from typing import Any, final
 import attrs
 import httpx
 import pytest
+import structlog
 from litestar import Litestar
 from sqlalchemy import func, select
 
@@ -90,6 +91,14 @@ class Ports:
         for one in sockets:
             one.close()
         return cls(*numbers)
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """One line an event. What structlog does by itself draws every local variable of a traceback, which takes seconds."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -315,3 +324,8 @@ def faults(answer: httpx.Response) -> set[str]:
     assert body["detail"]
     assert body["request_id"] == answer.headers["x-request-id"]
     return {error["field"] for error in body.get("errors", ())}
+
+
+def everything_in(folder: Path) -> bytes:
+    """The bytes of the SQLite database there, with what is not yet written back into it."""
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("patchbay.db*")))
