@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check fmt bench clean
+.PHONY: help setup demo run test check fmt faults bench clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -48,6 +48,9 @@ check: $(READY) ## style, format, types, and the direction of imports
 fmt: $(READY) ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix --quiet || true
 	@$(BIN)/ruff format
+
+faults: $(READY) ## kill the hub at ten moments of the story and see what is left; SEED=… for other moments
+	@$(if $(SEED),PATCHBAY_FAULT_SEED=$(SEED)) $(BIN)/pytest tests/faults $(ARGS)
 
 bench: $(READY) ## measure
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,7 +1,8 @@
 """Secrets at rest: each sealed with a key of its own, which is wrapped by the master key (AES-256-GCM, NIST SP 800-38D).
 
-So a rotation of the master key re-wraps 32 bytes a secret and never touches the secrets themselves. What the secret is
-about is authenticated both times: a sealed text that is moved to another connection or organisation does not open.
+So a secret can be put under another master key by wrapping 32 bytes anew, without touching the secret itself. What
+the secret is about is authenticated both times: a sealed text that is moved to another connection or organisation does
+not open.
 The nonces and keys come from the operating system and not through a port: one that repeats gives the secrets away.
 """
 

@@ -6,7 +6,8 @@ from enum import Enum
 
 import attrs
 
-MAX_TRIES = 12
+MAX_TRIES = 36
+"""Tries over about a day: 1, 2, 4 … seconds apart, then an hour."""
 _LONGEST = timedelta(hours=1)
 
 

@@ -20,6 +20,8 @@ T = TypeVar("T")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+_PORT, _PORT_OR_ANY = click.IntRange(1, 65535), click.IntRange(0, 65535)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="patchbay", prog_name="patchbay")
@@ -87,8 +89,8 @@ def scheduler_run(name: str) -> None:
 
 
 @main.command()
-@click.option("--port", default=4010, show_default=True, help="Where the emulated providers answer.")
-@click.option("--mail-port", default=4025, show_default=True, help="Where mail is taken by SMTP.")
+@click.option("--port", type=_PORT, default=4010, show_default=True, help="Where the emulated providers answer.")
+@click.option("--mail-port", type=_PORT_OR_ANY, default=4025, show_default=True, help="Where mail is taken by SMTP.")
 def sandbox(port: int, mail_port: int) -> None:
     """Run the providers' sandbox alone, for your own tests."""
 
@@ -123,8 +125,8 @@ def sandbox(port: int, mail_port: int) -> None:
 
 @main.command()
 @click.option("--once", is_flag=True, help="Play the story, check every step, and exit.")
-@click.option("--port", default=8000, show_default=True, help="The hub's port.")
-@click.option("--sandbox-port", default=4010, show_default=True, help="The sandbox's port.")
+@click.option("--port", type=_PORT, default=8000, show_default=True, help="The hub's port.")
+@click.option("--sandbox-port", type=_PORT, default=4010, show_default=True, help="The sandbox's port.")
 def demo(once: bool, port: int, sandbox_port: int) -> None:
     """Play the main job from beginning to end, with no accounts: an invoice is paid and everyone is told."""
     from entrypoints.demo import play
@@ -244,15 +246,24 @@ def keys_password(email: str) -> None:
 
 @keys.command("rotate")
 def keys_rotate() -> None:
-    """Add a new master key to the key file; what is sealed from now on uses it, what was sealed before still opens."""
-    from adapters.vault import KeyRing
+    """Add a new master key to the key file, for what is sealed from the next start on.
+
+    Nothing is sealed anew: what was sealed before still opens as long as the old key stays in the file.
+    """
+    from adapters.vault import KeyRing, KeyRingUnusable
 
     settings = _settings()
     if settings.key_ring is not None:
         _fail("The key ring comes from PATCHBAY_KEY_RING; change it there.")
-    ring = KeyRing.from_file(settings.key_file).rotated()
-    ring.replace_file(settings.key_file)
+    try:
+        ring = KeyRing.from_file(settings.key_file).rotated()
+        ring.replace_file(settings.key_file)
+    except KeyRingUnusable as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"The key file {settings.key_file} cannot be written: {error.strerror}.")
     out.print(f"The current key is now {ring.current}, in {settings.key_file}. Back the file up, and restart the hub.")
+    out.print("What was sealed before still opens as long as the old key stays in the file.")
 
 
 @main.command()
@@ -360,12 +371,14 @@ def _logs(settings: Settings) -> None:
 
 def _asyncio(work: Awaitable[T]) -> T:
     """Run to the end; a mistake of the operator's is one clear line and exit code 1, not a traceback."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from adapters.persistence.migrate import DatabaseIsNewer
     from adapters.vault import KeyRingUnusable
     from application.ports.leases import Held
     from entrypoints.scheduler import UnknownJob
     from entrypoints.serving import CannotListen
-    from entrypoints.wiring import WrongKeyFile
+    from entrypoints.wiring import WrongKeyFile, database_shown, reason
 
     async def run() -> T:
         return await work
@@ -375,6 +388,12 @@ def _asyncio(work: Awaitable[T]) -> T:
         return asyncio.run(run())
     except known as error:
         _fail(str(error))
+    except (OSError, SQLAlchemyError) as error:
+        settings = _settings()
+        _fail(
+            f"It cannot go on: {reason(error)}. The database is {database_shown(settings)}, the data folder"
+            f" {settings.data_dir}. `patchbay doctor` looks the installation over."
+        )
     except KeyboardInterrupt:
         sys.exit(130)
 

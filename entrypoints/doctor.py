@@ -4,16 +4,19 @@ import os
 import shutil
 import stat
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import attrs
 from rich.console import Console
+from rich.markup import escape
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.persistence.database import Database
 from adapters.persistence.migrate import pending
 from adapters.vault import KeyRing, KeyRingUnusable
 from application.ports.store import Store
 from entrypoints.settings import Settings
-from entrypoints.wiring import Hub, WrongKeyFile
+from entrypoints.wiring import Hub, WrongKeyFile, check_key_file, database_shown, reason, sealed_canary
 
 _ENOUGH_DISK = 500 * 1024 * 1024
 
@@ -31,6 +34,8 @@ class _Visit:
             return "the key ring comes from the environment"
         path = self.settings.key_file
         if not path.exists():
+            with suppress(OSError, SQLAlchemyError):  # a database that cannot be opened has a line of its own
+                check_key_file(self.settings, await sealed_canary(self.settings))
             return f"{path} will be made at the first start"
         try:
             ring = KeyRing.from_file(path)
@@ -40,18 +45,27 @@ class _Visit:
         return f"{path} (mode {mode:o}), {len(ring.keys)} key(s), current {ring.current}"
 
     async def database(self) -> str:
-        database = Database.at(self.settings.database_url)
+        if Database.is_missing(self.settings.database_url):
+            return "will be made at the first start"
+        shown = database_shown(self.settings)
         try:
-            missing = await pending(database)
-        except Exception as error:
-            raise _Wrong(f"the database cannot be opened: {type(error).__name__}: {error}") from error
-        finally:
-            await database.close()
+            database = Database.at(self.settings.database_url)
+            try:
+                missing = await pending(database)
+            finally:
+                await database.close()
+        except (OSError, SQLAlchemyError) as error:
+            raise _Wrong(f"the database {shown} cannot be opened: {reason(error)}") from error
         return "will be migrated at the next start" if missing else "up to date"
 
     async def secrets(self) -> str:
-        if self.settings.key_ring is None and not self.settings.key_file.exists():
+        try:
+            canary = await sealed_canary(self.settings)
+        except (OSError, SQLAlchemyError) as error:
+            raise _Wrong("cannot be looked at: the database cannot be opened") from error
+        if canary is None:
             return "nothing is sealed yet"
+        check_key_file(self.settings, canary)
         ring = (
             KeyRing.from_text(self.settings.key_ring)
             if self.settings.key_ring
@@ -59,12 +73,10 @@ class _Visit:
         )
         hub = Hub.open(self.settings, ring)
         try:
+            hub.check_canary(canary)
             if await pending(hub.database):
-                return "nothing is sealed yet"
-            await hub.check_keys()
+                return "the key ring opens the database"
             backlog = await hub.resolve(Store).backlog()  # type: ignore[type-abstract]
-        except WrongKeyFile as error:
-            raise _Wrong(str(error)) from error
         finally:
             await hub.close()
         return (
@@ -73,8 +85,15 @@ class _Visit:
         )
 
     async def disk(self) -> str:
-        folder = self.settings.data_dir if self.settings.data_dir.exists() else self.settings.data_dir.absolute().parent
-        free = shutil.disk_usage(folder).free
+        folder = self.settings.data_dir.absolute()
+        try:
+            while not folder.exists():
+                folder = folder.parent
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            raise _Wrong(f"{folder} cannot be looked at: {reason(error)}") from error
+        if not folder.is_dir():
+            raise _Wrong(f"{folder} is not a folder")
         if free < _ENOUGH_DISK:
             raise _Wrong(f"only {free // 2**20} MiB are free in {folder}")
         if not os.access(folder, os.W_OK):
@@ -102,8 +121,8 @@ async def examine(settings: Settings, out: Console) -> int:
     wrong = 0
     for name, check in checks:
         try:
-            out.print(f"[green]✓[/] {name}: {await check()}")
-        except (_Wrong, KeyRingUnusable) as error:
+            out.print(f"[green]✓[/] {name}: {escape(await check())}")
+        except (_Wrong, KeyRingUnusable, WrongKeyFile) as error:
             wrong += 1
-            out.print(f"[red]✗[/] {name}: {error}")
+            out.print(f"[red]✗[/] {name}: {escape(str(error))}")
     return 1 if wrong else 0

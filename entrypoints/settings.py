@@ -1,6 +1,7 @@
 """Settings: the environment read once into a frozen value. A start with mistakes lists all of them and stops."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
@@ -131,18 +132,20 @@ class _Reader:
 
     def url(self, name: str, default: str) -> str:
         text = self.text(name, default).rstrip("/")
-        parts = urlsplit(text)
-        if parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment:
+        if _is_address(text):
             return text
         self.mistakes.append(f"{PREFIX}{name}: '{text}' is not an http(s) address.")
         return default
 
     def database(self, name: str, default: str) -> str:
         text = self.text(name, default)
-        if text.startswith(("sqlite:///", "postgresql://", "postgres://")):
-            return text.replace("postgres://", "postgresql://", 1)
-        self.mistakes.append(f"{PREFIX}{name}: it begins with sqlite:/// or postgresql://.")
-        return default
+        if not text.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            self.mistakes.append(f"{PREFIX}{name}: it begins with sqlite:/// or postgresql://.")
+            return default
+        if not text.startswith("sqlite:") and not _has_database_port(text):
+            self.mistakes.append(f"{PREFIX}{name}: its port is not a whole number from 1 to 65535.")
+            return default
+        return text.replace("postgres://", "postgresql://", 1)
 
     def networks(self, name: str) -> tuple[str, ...]:
         entries = tuple(entry.strip() for entry in self.text(name, "").split(",") if entry.strip())
@@ -160,3 +163,22 @@ class _Reader:
                 meant = get_close_matches(name, known, n=1, cutoff=0.7)
                 if meant:
                     self.mistakes.append(f"{variable} is no setting; did you mean {PREFIX}{meant[0]}?")
+
+
+def _has_database_port(text: str) -> bool:
+    """Whether the port is one, or left out. The text may hold a password, in which anything may stand."""
+    port = re.fullmatch(r"[^:]*://(?:.*@)?(?:\[[^]]*\]|[^:/?]*)(?::([^/?]*))?(?:[/?].*)?", text, re.DOTALL)
+    if port is None:
+        return False
+    return port[1] is None or (port[1].isascii() and port[1].isdigit() and 1 <= int(port[1]) <= 65535)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and not (parts.query or parts.fragment)
+    )

@@ -15,6 +15,7 @@ from adapters.http.outgoing import GuardedOutgoing
 from adapters.passwords import ArgonPasswords
 from adapters.persistence.database import Database
 from adapters.persistence.leases import SqlLeases
+from adapters.persistence.migrate import begun
 from adapters.persistence.store import SqlStore
 from adapters.providers import KnownProviders
 from adapters.queue.embedded import EmbeddedQueue
@@ -182,16 +183,18 @@ class Hub:
         """Raises WrongKeyFile when this key ring cannot open what the database holds. Seals a canary at the first start."""
         store, vault = self.resolve(Store), self.resolve(Vault)  # type: ignore[type-abstract]
         canary = await store.marked(CANARY)
-        if canary is None:
-            await store.mark(CANARY, vault.seal("patchbay", about=CANARY))
-            return
+        # Of several first starts at once one seals it, and the others check themselves against that one.
+        self.check_canary(canary or await store.mark_once(CANARY, vault.seal("patchbay", about=CANARY)))
+
+    def check_canary(self, canary: str) -> None:
+        """Raises WrongKeyFile when this key ring does not open it."""
         try:
-            vault.open(canary, about=CANARY)
+            self.resolve(Vault).open(canary, about=CANARY)  # type: ignore[type-abstract]
         except WrongKey as error:
             raise WrongKeyFile(
-                f"The key ring ({self.settings.key_file}) does not open this database ({_shown(self.settings)}).\n"
+                f"The key ring ({ring_shown(self.settings)}) does not open this database ({database_shown(self.settings)}).\n"
                 "Its secrets were sealed with another key. Put the right key file back (from your backup), or point"
-                " PATCHBAY_KEY_FILE at it. Nothing was changed."
+                " PATCHBAY_KEY_FILE at it. The database was left as it is."
             ) from error
 
     async def close(self) -> None:
@@ -202,9 +205,44 @@ class Hub:
         structlog.get_logger("hub").debug("closed")
 
 
-def _shown(settings: Settings) -> str:
-    """The database's address without its password."""
-    return re.sub(r"//[^@/]*@", "//…@", settings.database_url)
+async def sealed_canary(settings: Settings) -> str | None:
+    """The canary of a database that is there, read without making or changing anything; None when there is none."""
+    if Database.is_missing(settings.database_url):
+        return None
+    database = Database.at(settings.database_url)
+    try:
+        if not await begun(database):
+            return None
+        return await SqlStore(database, SystemClock(), EmbeddedQueue()).marked(CANARY)
+    finally:
+        await database.close()
+
+
+def check_key_file(settings: Settings, canary: str | None) -> None:
+    """Raises WrongKeyFile when secrets were sealed and the key file is gone: a new one would not open them."""
+    if canary is not None and settings.key_ring is None and not settings.key_file.exists():
+        raise WrongKeyFile(
+            f"There is no key ring at {settings.key_file}, but this database ({database_shown(settings)}) was sealed with"
+            " one.\nPut the right key file back (from your backup), or point PATCHBAY_KEY_FILE at it. Nothing was made or"
+            " changed."
+        )
+
+
+def database_shown(settings: Settings) -> str:
+    """The database's address without its user and password, and without parameters, which may hold one."""
+    address = settings.database_url.partition("?")[0]
+    return re.sub(r"//.*@", "//…@", address, flags=re.DOTALL) if address.startswith("postgresql:") else address
+
+
+def ring_shown(settings: Settings) -> str:
+    """Where the key ring comes from."""
+    return str(settings.key_file) if settings.key_ring is None else "PATCHBAY_KEY_RING"
+
+
+def reason(error: Exception) -> str:
+    """Why the database or a file could not be used, in one line and without parameters."""
+    told = getattr(error, "orig", None) or error
+    return " ".join(str(told).split()) or type(told).__name__
 
 
 def _snake(name: str) -> str:

@@ -1,6 +1,8 @@
 """The database behind a URL: SQLite for one machine, PostgreSQL for several. Nothing above knows which."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,11 +30,11 @@ class Database:
 
     @classmethod
     def at(cls, url: str) -> "Database":
-        """Open `sqlite:///path` or `postgresql://…`; the driver is ours to choose."""
+        """Open `sqlite:///path` or `postgresql://…`; the driver is ours to choose. Raises OSError for an impossible path."""
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             if parsed.database:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+                _make_room(Path(parsed.database))
             engine = create_async_engine(
                 parsed.set(drivername="sqlite+aiosqlite"), pool_size=8, max_overflow=16, hide_parameters=True
             )
@@ -47,6 +49,14 @@ class Database:
                 parsed, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
             )
         return cls(engine)
+
+    @staticmethod
+    def is_missing(url: str) -> bool:
+        """Whether this is a SQLite file that is not there yet. Makes nothing, unlike `at` and what follows it."""
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite" or not parsed.database:
+            return False
+        return not Path(parsed.database).exists()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -80,6 +90,16 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+def _make_room(path: Path) -> None:
+    """Make the folder. What cannot be opened is said here: SQLite says no more than that it cannot, in a thread."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        with path.open("rb"):
+            return
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

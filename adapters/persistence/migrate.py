@@ -48,6 +48,12 @@ async def pending(database: Database) -> bool:
         return await connection.run_sync(_present) != ScriptDirectory.from_config(config()).get_current_head()
 
 
+async def begun(database: Database) -> bool:
+    """Whether any migration was ever applied."""
+    async with database.reading() as connection:
+        return await connection.run_sync(_present) is not None
+
+
 def _move(connection: Connection, revision: str) -> tuple[str | None, str | None]:
     before = _present(connection)
     scripts = ScriptDirectory.from_config(config())

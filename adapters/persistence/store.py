@@ -21,7 +21,7 @@ from adapters.persistence.collections import (
 from adapters.persistence.database import Database
 from adapters.persistence.rows import Mapper, attempt_to_row
 from application.ports.clock import Clock
-from application.ports.store import AlreadyThere, Claimed, Store, Tried, Work
+from application.ports.store import SHARE, AlreadyThere, Claimed, Store, Tried, Work
 from application.ports.work_queue import Topic, WorkQueue
 from domain.audit import AuditEntry
 from domain.billing.invoices import Invoice
@@ -56,10 +56,10 @@ _AUDIT = Mapper(AuditEntry, tables.audit)
 
 T = TypeVar("T")
 
-SHARE = 8
-"""How many deliveries to one destination a worker takes at a time: one slow receiver must not hold up the others."""
-
 FORGET_AT_ONCE = 500
+
+_WAITING = {Topic.DELIVERIES: tables.deliveries, Topic.INBOX: tables.inbox}
+"""Where the work of a topic waits."""
 
 
 def _due(table: Table, now: datetime) -> ColumnElement[bool]:
@@ -172,9 +172,16 @@ class SqlStore(Store):
             await connection.execute(delete(tables.sessions).where(tables.sessions.c.id == id))
             await connection.commit()
 
-    async def claim_deliveries(self, now: datetime, lease: timedelta, limit: int) -> tuple[Claimed, ...]:
+    async def remove_sessions_of(self, user_id: str) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(delete(tables.sessions).where(tables.sessions.c.user_id == user_id))
+            await connection.commit()
+
+    async def claim_deliveries(
+        self, now: datetime, lease: timedelta, limit: int, *, avoid: frozenset[str] = frozenset()
+    ) -> tuple[Claimed, ...]:
         table = tables.deliveries
-        due = _due(table, now)
+        due = and_(_due(table, now), table.c.destination_id.not_in(sorted(avoid)))
         rank = func.row_number().over(partition_by=table.c.destination_id, order_by=(table.c.due_at, table.c.id))
         ranked = select(table.c.id, table.c.due_at, rank.label("rank")).where(due).subquery()
         fair = select(ranked.c.id).where(ranked.c.rank <= SHARE).order_by(ranked.c.due_at, ranked.c.id).limit(limit)
@@ -229,10 +236,10 @@ class SqlStore(Store):
         claim = update(table).where(table.c.id.in_(ids)).values(values).returning(table)
         return [cast("Mapping[str, Any]", row) for row in (await connection.execute(claim)).mappings()]
 
-    async def next_due(self) -> datetime | None:
+    async def next_due(self, topic: Topic | None = None) -> datetime | None:
         moments: list[datetime | None] = []
         async with self._database.reading() as connection:
-            for table in (tables.deliveries, tables.inbox):
+            for table in _WAITING.values() if topic is None else (_WAITING[topic],):
                 # A leased row is due again when its lease is over.
                 due = case((table.c.leased_until > table.c.due_at, table.c.leased_until), else_=table.c.due_at)
                 query = select(func.min(due)).where(table.c.state == "pending")
@@ -301,6 +308,15 @@ class SqlStore(Store):
         async with self._database.writing() as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
             await connection.commit()
+
+    async def mark_once(self, name: str, value: str) -> str:
+        statement = self._database.insert(tables.marks).values(name=name, value=value)
+        stands = select(tables.marks.c.value).where(tables.marks.c.name == name)
+        async with self._database.writing() as connection:
+            await connection.execute(statement.on_conflict_do_nothing())
+            value = (await connection.execute(stands)).scalar_one()
+            await connection.commit()
+        return value
 
     async def ping(self) -> None:
         async with self._database.reading() as connection:

@@ -323,7 +323,7 @@ payments = _owned(
     _json("facts"),
     _long("conflict", null=True),
     _version(),
-    UniqueConstraint("connection_id", "reference"),
+    UniqueConstraint("organisation_id", "provider", "reference"),
     Index(None, "organisation_id", "id"),
     Index(None, "organisation_id", "invoice_id"),
 )

@@ -1,4 +1,4 @@
-"""Close hosted pages at the provider that nobody should pay on any more."""
+"""Close what nobody should pay on any more at the provider: hosted pages, and payments that were started and not made."""
 
 from contextlib import suppress
 
@@ -7,11 +7,12 @@ import attrs
 from application.connections.access import opened
 from application.ports.clock import Clock
 from application.ports.payments import CheckoutState as ProviderState
-from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
+from application.ports.payments import IntentState, ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.providers import Providers
 from application.ports.store import StaleWrite, Store
 from application.ports.vault import Vault
 from domain.billing.links import Checkout, CheckoutState
+from domain.billing.payments import Fact, FactKind, Payment
 from domain.connections.connection import Connection, ConnectionState
 
 STATES = {
@@ -26,7 +27,7 @@ STATES = {
 
 @attrs.define
 class CloseCheckouts:
-    """Expires the open pages of a link or of an invoice, except `keep`."""
+    """Expires the open pages of a link or of an invoice, except `keep`; for an invoice also cancels started payments."""
 
     _store: Store
     _clock: Clock
@@ -47,6 +48,7 @@ class CloseCheckouts:
         async with self._store.reading(organisation_id) as work:
             checkouts = await work.checkouts.all(**which, state=CheckoutState.OPEN)
             connections = {c.id: c for c in await work.connections.all()}
+            started = await work.payments.all(invoice_id=invoice_id) if invoice_id else ()
         closed = 0
         problem: Exception | None = None
         for checkout in checkouts:
@@ -62,6 +64,16 @@ class CloseCheckouts:
                 continue
             await self._save(checkout, state)
             closed += state is CheckoutState.EXPIRED
+        for payment in started:
+            connection = connections.get(payment.connection_id)
+            if not payment.payable or connection is None or connection.state is ConnectionState.DISCONNECTED:
+                continue
+            try:
+                closed += await self._cancel(connection, payment)
+            except (ReconnectNeeded, RetryLater) as error:
+                problem = problem or error
+            except ProviderRefused:
+                continue  # it belongs to a hosted page, which was closed above
         if problem is not None:
             raise problem
         return closed
@@ -79,6 +91,21 @@ class CloseCheckouts:
             if not refused.missing:
                 raise
             return CheckoutState.EXPIRED
+
+    async def _cancel(self, connection: Connection, payment: Payment) -> bool:
+        payments = self._providers.payments(connection.provider)
+        intent = await payments.cancel_intent(opened(self._vault, connection), payment.reference)
+        if intent.state is not IntentState.CANCELED:
+            return False  # it was made meanwhile; its webhook tells
+        now = self._clock.now()
+        async with self._store.of(payment.organisation_id) as work:
+            fresh = await work.payments.get(payment.id)
+            fact = Fact(FactKind.CANCELED, payment.reference, payment.asked.amount, now)
+            canceled, new = fresh.learn(fact, now=now)
+            if new:
+                await work.payments.save(canceled)
+                await work.commit()
+        return True
 
     async def _save(self, checkout: Checkout, state: CheckoutState) -> None:
         async with self._store.of(checkout.organisation_id) as work:

@@ -1,5 +1,7 @@
 """Start a payment that the host application's own page confirms."""
 
+from collections.abc import Mapping
+
 import attrs
 
 from application.caller import Caller
@@ -9,11 +11,13 @@ from application.notifications.tell import Tell
 from application.once import Once, remember
 from application.ports.clock import Clock
 from application.ports.ids import Ids
-from application.ports.payments import Intent, ProviderRefused, ReconnectNeeded, RetryLater
+from application.ports.payments import Intent, IntentState, ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.providers import Providers
 from application.ports.store import AlreadyThere, Store
 from application.ports.vault import Vault
+from domain.billing.invoices import Invoice
 from domain.billing.payments import Payment
+from domain.connections.connection import Connection
 from domain.money import Money
 from domain.refusals import Conflict, Invalid
 
@@ -51,6 +55,8 @@ class StartPayment:
         """Raises NotFound, Conflict (paid or void), Invalid (amount), ProviderUnavailable."""
         async with self._store.reading(caller.organisation_id) as work:
             connection = await usable(work, provider)
+            if not connection.connected:
+                raise Conflict(f"The connection to {connection.provider} is switched off.")
             invoice = await work.invoices.get(invoice_id) if invoice_id else None
         if invoice is not None:
             invoice.require_payable()
@@ -63,6 +69,13 @@ class StartPayment:
         if money.amount <= 0:
             raise Invalid.field("amount", "A payment is more than nothing.")
         payments.check_amount(money)
+        access = opened(self._vault, connection)
+        if invoice is not None:
+            invoice = await self._opened(caller, invoice.id)
+            earlier = await self._live(caller, connection, invoice, money, access)
+            if earlier is not None:
+                await self._remember(caller, once, earlier)
+                return earlier
         payment_id = self._ids.new("payment")
         metadata = {"patchbay_organisation": caller.organisation_id, "patchbay_payment": payment_id}
         if invoice is not None:
@@ -71,7 +84,7 @@ class StartPayment:
         key = f"{caller.organisation_id}:{once.key}:{once.request_hash}" if once else payment_id
         try:
             intent = await payments.create_intent(
-                opened(self._vault, connection),
+                access,
                 money,
                 key=key[:255],
                 description=description or (f"Invoice {invoice.number}" if invoice else ""),
@@ -98,8 +111,45 @@ class StartPayment:
                 await work.payments.add(payment)
                 await self._tell.note(work, caller, "payment.started", payment.id)
             except AlreadyThere:  # its webhook was quicker, or an earlier call was cut off after this point
-                (payment,) = await work.payments.all(connection_id=connection.id, reference=intent.reference)
+                (payment,) = await work.payments.all(provider=connection.provider, reference=intent.reference)
             started = Started(payment, intent)
             await remember(work, once, started, now)
             await work.commit()
         return started
+
+    async def _opened(self, caller: Caller, invoice_id: str) -> Invoice:
+        """An invoice with a payment under way is no draft any more: what is being paid must not change."""
+        async with self._store.of(caller.organisation_id) as work:
+            invoice = await work.invoices.get(invoice_id)
+            opened_invoice = invoice.open(self._clock.now())
+            if opened_invoice is not invoice:
+                opened_invoice = await work.invoices.save(opened_invoice)
+                await work.commit()
+        return opened_invoice
+
+    async def _live(
+        self, caller: Caller, connection: Connection, invoice: Invoice, money: Money, access: Mapping[str, str]
+    ) -> Started | None:
+        """The payment that was started for this invoice and waits for its payer: a second one could be paid beside it."""
+        async with self._store.reading(caller.organisation_id) as work:
+            waiting = [
+                p for p in await work.payments.all(invoice_id=invoice.id, connection_id=connection.id) if p.payable
+            ]
+        for payment in waiting:
+            if payment.asked != money:
+                continue
+            try:
+                intent = await self._providers.payments(connection.provider).fetch_intent(access, payment.reference)
+            except ProviderRefused:
+                continue
+            except (ReconnectNeeded, RetryLater) as problem:
+                raise ProviderUnavailable(f"{connection.provider} could not be asked; try again.") from problem
+            if intent.state is IntentState.WAITING and intent.client_secret is not None:
+                return Started(payment, intent)
+        return None
+
+    async def _remember(self, caller: Caller, once: Once | None, started: Started) -> None:
+        if once is not None:
+            async with self._store.of(caller.organisation_id) as work:
+                await remember(work, once, started, self._clock.now())
+                await work.commit()

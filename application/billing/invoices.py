@@ -98,7 +98,7 @@ class CreateInvoice:
                 due_on=due_on,
                 memo=memo.strip(),
             )
-            await self._check_chargeable(work, invoice)
+            await check_chargeable(work, self._providers, invoice)
             await work.invoices.add(invoice)
             await self._tell(work, "invoice.created", {"invoice": invoice_body(invoice, None)})
             await self._tell.note(work, caller, "invoice.created", invoice.id, number=invoice.number)
@@ -106,19 +106,20 @@ class CreateInvoice:
             await work.commit()
         return invoice
 
-    async def _check_chargeable(self, work: Work, invoice: Invoice) -> None:
-        """Refuse an amount that none of the connected payment providers could charge."""
-        slugs = {c.provider for c in await work.connections.all() if c.connected}
-        paying = sorted(s for s in slugs if Capability.PAYMENTS in self._providers.manifest(s).offers)
-        refusals: list[Invalid] = []
-        for slug in paying:
-            try:
-                self._providers.payments(slug).check_amount(invoice.total, field="lines")
-                return
-            except Invalid as refusal:
-                refusals.append(refusal)
-        if refusals:
-            raise refusals[0]
+
+async def check_chargeable(work: Work, providers: Providers, invoice: Invoice) -> None:
+    """Refuse an amount that none of the connected payment providers could charge. Raises Invalid naming the lines."""
+    slugs = {c.provider for c in await work.connections.all() if c.connected}
+    paying = sorted(s for s in slugs if Capability.PAYMENTS in providers.manifest(s).offers)
+    refusals: list[Invalid] = []
+    for slug in paying:
+        try:
+            providers.payments(slug).check_amount(invoice.total, field="lines")
+            return
+        except Invalid as refusal:
+            refusals.append(refusal)
+    if refusals:
+        raise refusals[0]
 
 
 @attrs.define
@@ -128,6 +129,7 @@ class ReviseInvoice:
     _store: Store
     _tell: Tell
     _clock: Clock
+    _providers: Providers
 
     async def __call__(
         self,
@@ -151,7 +153,10 @@ class ReviseInvoice:
                 changes["due_on"] = due_on
             if memo is not None:
                 changes["memo"] = memo.strip()
-            revised = await work.invoices.save(invoice.revise(now, **changes))
+            revised = invoice.revise(now, **changes)
+            if lines is not None:
+                await check_chargeable(work, self._providers, revised)
+            revised = await work.invoices.save(revised)
             await self._tell.note(work, caller, "invoice.revised", id)
             await work.commit()
         return revised

@@ -1,5 +1,6 @@
 """Payment links: create, expire, and follow one to a hosted page."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -29,7 +30,7 @@ from domain.billing.links import (
     LinkState,
     PaymentLink,
 )
-from domain.connections.connection import Connection
+from domain.connections.connection import Connection, ConnectionState
 from domain.connections.provider import Capability
 from domain.money import Money
 from domain.refusals import Conflict, Invalid, NotFound
@@ -208,7 +209,12 @@ class FollowPaymentLink:
             if seen.answer is not LinkAnswer.PAY:
                 return seen
             url = await self._page(seen)
-        return attrs.evolve(seen, pay_at=url)
+            # Asking the provider took time: the invoice may have been withdrawn, or paid elsewhere, meanwhile.
+            now_seen = await self.look(token)
+            if now_seen.answer is not LinkAnswer.PAY:
+                await self._close.soon(seen.link.organisation_id, link_id=seen.link.id)
+                return now_seen
+        return attrs.evolve(now_seen, pay_at=url)
 
     async def _page(self, seen: Followed) -> str:
         now = self._clock.now()
@@ -280,6 +286,8 @@ class FollowPaymentLink:
             await self._note_failure(connection, problem)
             raise ProviderUnavailable(_NOT_NOW) from problem
         assert made.url is not None, "a page that was just made is open"
+        if connection.state is ConnectionState.FAILING:
+            await self._note(connection.id, connection.organisation_id, lambda known, now: known.worked(now))
         now = self._clock.now()
         async with self._store.of(checkout.organisation_id) as work:
             fresh = await work.checkouts.get(checkout.id)
@@ -289,10 +297,17 @@ class FollowPaymentLink:
         return made.url
 
     async def _note_failure(self, connection: Connection, problem: Exception) -> None:
+        """Only what a person has to mend: a provider that is away for a moment comes back by itself."""
+        if isinstance(problem, ReconnectNeeded):
+            why = str(problem) or "The provider no longer accepts the key: connect again."
+            await self._note(connection.id, connection.organisation_id, lambda known, now: known.failed(why, now))
+
+    async def _note(
+        self, connection_id: str, organisation_id: str, change: Callable[[Connection, datetime], Connection]
+    ) -> None:
         with suppress(StaleWrite):  # someone noted something at the same moment, which is as good
-            async with self._store.of(connection.organisation_id) as work:
-                fresh = await work.connections.get(connection.id)
-                await work.connections.save(fresh.failed(str(problem) or type(problem).__name__, self._clock.now()))
+            async with self._store.of(organisation_id) as work:
+                await work.connections.save(change(await work.connections.get(connection_id), self._clock.now()))
                 await work.commit()
 
 

@@ -8,7 +8,7 @@ import attrs
 
 from application.billing.settle import Settle
 from application.caller import Caller
-from application.connections.access import opened
+from application.connections.access import opened, standing_in
 from application.connections.connect import ProviderUnavailable
 from application.notifications.tell import Tell
 from application.once import Once, remember, remember_later
@@ -72,7 +72,7 @@ class RefundPayment:
             left = payment.refundable - promised
             money = left if amount is None else Money.of(amount, payment.currency)
             payment.check_refund(money + promised if money.amount > 0 else money)
-            connection = await work.connections.get(payment.connection_id)
+            connection = await standing_in(work, payment.connection_id)
             if connection.state is ConnectionState.DISCONNECTED:
                 raise Conflict(f"The connection to {connection.provider} that took the payment was disconnected.")
             refund = Refund(

@@ -20,7 +20,7 @@ from application.ports.providers import Providers
 from application.ports.store import Store, Work
 from application.ports.vault import Vault
 from domain.billing.bodies import invoice_body, money_body, payment_body
-from domain.billing.invoices import Invoice
+from domain.billing.invoices import Invoice, InvoiceState
 from domain.billing.payments import Fact, FactKind, Payment
 from domain.billing.payments import RefundState as OurRefundState
 from domain.connections.connection import Connection
@@ -75,7 +75,9 @@ class Settle:
         """Learn about a payment. `failure`: the id of a failure the provider reported. Returns whether it is ours."""
         connection, access = await self._open(organisation_id, connection_id)
         payments = self._providers.payments(connection.provider)
-        async with self._leases.hold(f"payment:{connection_id}:{reference}", for_=_LOCK, wait=_WAIT):
+        # One lock for all connections to the provider: two may be to the same account, and both hear of the payment.
+        lock = f"payment:{organisation_id}:{connection.provider}:{reference}"
+        async with self._leases.hold(lock, for_=_LOCK, wait=_WAIT):
             intent = await payments.fetch_intent(access, reference)
             refunds = await payments.refunds_of(access, reference) if intent.received else ()
             ours, paid_invoice = await self._learn(connection, intent, refunds, failure)
@@ -89,12 +91,13 @@ class Settle:
     ) -> tuple[bool, str | None]:
         now = self._clock.now()
         async with self._store.of(connection.organisation_id) as work:
-            found = await work.payments.all(connection_id=connection.id, reference=intent.reference)
+            found = await work.payments.all(provider=connection.provider, reference=intent.reference)
             payment = found[0] if found else await self._new(work, connection, intent)
             if payment is None:
                 return False, None
             facts = self._facts(intent, refunds, failure, payment)
             learned, new = payment.learn(*facts, now=now)
+            learned = await self._set_aside(work, learned, new)
             if not found:
                 await work.payments.add(learned)
             elif new:
@@ -106,6 +109,16 @@ class Settle:
             await work.commit()
         paid = invoice is not None and invoice.amount_due.amount == 0 and bool(learned.captured)
         return True, invoice.id if invoice is not None and paid else None
+
+    async def _set_aside(self, work: Work, payment: Payment, new: tuple[Fact, ...]) -> Payment:
+        """Money for an invoice that was withdrawn meanwhile is a conflict, for a person to settle."""
+        captured = any(fact.kind is FactKind.CAPTURED for fact in new)
+        if not captured or payment.invoice_id is None or payment.conflict is not None:
+            return payment
+        invoice = await work.invoices.get(payment.invoice_id)
+        if invoice.state is not InvoiceState.VOID:
+            return payment
+        return attrs.evolve(payment, conflict="It was paid after the invoice was made void.")
 
     async def _new(self, work: Work, connection: Connection, intent: Intent) -> Payment | None:
         """A payment we hear of for the first time; None when its metadata says it is not ours."""

@@ -42,3 +42,12 @@ async def live(work: Work, provider: str) -> tuple[Connection, ...]:
     """The connections to one provider that were not disconnected, oldest first."""
     found = await work.connections.all(provider=provider)
     return tuple(c for c in found if c.state is not ConnectionState.DISCONNECTED)
+
+
+async def standing_in(work: Work, connection_id: str) -> Connection:
+    """The connection, or when it was disconnected a later one to the same account at the provider."""
+    connection = await work.connections.get(connection_id)
+    if connection.state is not ConnectionState.DISCONNECTED or connection.account is None:
+        return connection
+    later = [c for c in await live(work, connection.provider) if c.connected and c.account == connection.account]
+    return later[-1] if later else connection

@@ -1,20 +1,25 @@
 """Look after connections: test, change, disconnect."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import attrs
 
+from application.billing.close_checkouts import CloseCheckouts
+from application.billing.settle import Settle
 from application.caller import Caller
 from application.connections.access import about, opened, usable
 from application.connections.connect import check_places, naming_the_key
 from application.notifications.tell import Tell
 from application.ports.clock import Clock
+from application.ports.leases import Held
 from application.ports.outgoing import AddressRefused, Outgoing
 from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.providers import Providers
-from application.ports.store import Store
+from application.ports.store import StaleWrite, Store
 from application.ports.vault import Vault
 from application.versions import require_version
+from domain.billing.links import CheckoutState
 from domain.connections.connection import Connection, checked_name
 from domain.connections.provider import Capability, Provider
 from domain.refusals import Invalid
@@ -138,25 +143,54 @@ class ChangeConnection:
 
 @attrs.define
 class Disconnect:
-    """Forget a connection's credentials. What was told through it stops; what was paid through it stays on record."""
+    """Forget a connection's credentials. What was told through it stops; what was paid through it stays on record.
+
+    While the key is still there, hosted pages are closed, money that came meanwhile is noted, and the provider is told to
+    send no more webhooks. A provider that cannot be asked does not keep anyone from disconnecting.
+    """
 
     _store: Store
     _tell: Tell
     _clock: Clock
+    _vault: Vault
+    _providers: Providers
+    _close: CloseCheckouts
+    _settle: Settle
 
     async def __call__(self, caller: Caller, name: str) -> Connection:
         """`name`: a connection's id, or a provider's slug when there is one connection to it."""
         now = self._clock.now()
         async with self._store.of(caller.organisation_id) as work:
             connection = await usable(work, name)
+            # First of all, so that nobody opens another page.
+            for link in await work.links.all(connection_id=connection.id, state="active"):
+                await work.links.save(link.expire(now))
+            await work.commit()
+        await self._finish(connection)
+        async with self._store.of(caller.organisation_id) as work:
+            connection = await work.connections.get(connection.id)
             gone = await work.connections.save(connection.disconnected(now))
             await work.deliveries.cancel_pending(connection.id, "the connection was disconnected", now)
             for notification in await work.notifications.all(connection_id=connection.id, is_active=True):
                 await work.notifications.save(notification.disable("its connection was disconnected", now))
                 await work.deliveries.cancel_pending(notification.id, "the connection was disconnected", now)
-            for link in await work.links.all(connection_id=connection.id, state="active"):
-                await work.links.save(link.expire(now))
             await self._tell(work, "integration.disconnected", {"connection": gone.body})
             await self._tell.note(work, caller, "integration.disconnected", connection.id)
             await work.commit()
         return gone
+
+    async def _finish(self, connection: Connection) -> None:
+        """What only the key can do, as far as the provider lets us."""
+        if Capability.PAYMENTS not in self._providers.manifest(connection.provider).offers:
+            return
+        async with self._store.reading(connection.organisation_id) as work:
+            pages = await work.checkouts.all(connection_id=connection.id, state=CheckoutState.OPEN)
+        for page in pages:
+            await self._close.soon(connection.organisation_id, link_id=page.link_id)
+            if page.reference is not None:
+                with suppress(ReconnectNeeded, ProviderRefused, RetryLater, Held, StaleWrite):
+                    await self._settle.checkout(connection.organisation_id, connection.id, page.reference)
+        if connection.webhook_reference is not None:
+            payments = self._providers.payments(connection.provider)
+            with suppress(ReconnectNeeded, ProviderRefused, RetryLater):
+                await payments.remove_webhook(opened(self._vault, connection), connection.webhook_reference)

@@ -23,7 +23,7 @@ LEASE = timedelta(minutes=3)
 
 @attrs.define
 class HandleInbox:
-    """One round of a worker over the inbox."""
+    """A worker's webhooks. A worker begins some whenever it has a place free; calling this is one round by hand."""
 
     _store: Store
     _clock: Clock
@@ -32,14 +32,19 @@ class HandleInbox:
     _journal: Journal
 
     async def __call__(self, limit: int = 16) -> int:
-        """Handle up to `limit` due webhooks. Returns how many were tried."""
-        claimed = await self._store.claim_inbox(self._clock.now(), LEASE, limit)
+        """Handle up to `limit` due webhooks and wait for them. Returns how many were tried."""
+        claimed = await self.begin(limit)
         async with asyncio.TaskGroup() as group:
             for received in claimed:
-                group.create_task(self._handle(received))
+                group.create_task(self.handle(received))
         return len(claimed)
 
-    async def _handle(self, received: Received) -> None:
+    async def begin(self, limit: int) -> tuple[Received, ...]:
+        """Claim up to `limit` due webhooks; `handle` each before the lease is over."""
+        return await self._store.claim_inbox(self._clock.now(), LEASE, limit)
+
+    async def handle(self, received: Received) -> None:
+        """Handle one claimed webhook and record what came of it."""
         try:
             ended = await self._apply(received)
         except (Held, StaleWrite) as busy:

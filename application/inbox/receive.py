@@ -10,7 +10,7 @@ from application.ports.ids import Ids
 from application.ports.payments import BadSignature
 from application.ports.providers import Providers
 from application.ports.store import AlreadyThere, Store
-from application.ports.vault import Vault
+from application.ports.vault import Vault, WrongKey
 from domain.connections.connection import Connection
 from domain.inbox import Received
 from domain.refusals import Invalid, NotFound, Refusal
@@ -25,7 +25,7 @@ class SignatureRefused(Refusal):
 
 @attrs.frozen
 class TakenIn:
-    """The webhook as it is kept, and whether it had come before."""
+    """The webhook as it is kept (by the first connection that keeps it), and whether it had come before for all."""
 
     received: Received | None
     duplicate: bool
@@ -44,7 +44,8 @@ class ReceiveWebhook:
     async def __call__(
         self, provider: str, headers: Mapping[str, str], body: bytes, *, connection_id: str | None = None
     ) -> TakenIn:
-        """`headers` have lower-case names. Without `connection_id` every connection to the provider is tried.
+        """`headers` have lower-case names. Without `connection_id` every connection to the provider is tried, and each
+        whose secret signed it keeps it: two organisations may share one account at the provider.
 
         Raises NotFound (unknown provider or connection), SignatureRefused, Invalid for a signed body that is no event.
         """
@@ -56,37 +57,46 @@ class ReceiveWebhook:
                 raise NotFound("connection", connection_id)
         now = self._clock.now()
         why = "No connection to this provider awaits webhooks."
+        signed: list[Received] = []
         for connection in connections:
             try:
                 event = payments.read_webhook((self._secret(connection),), headers, body, now)
+            except WrongKey:  # this connection's trouble; the others' webhooks still come in
+                why = "The secret of a connection to this provider cannot be opened."
+                continue
             except BadSignature as refused:
                 why = str(refused)
                 continue
             except (ValueError, RecursionError) as error:
                 raise Invalid.field("body", f"The signature is right, but this is no event: {error}") from error
-            received = Received(
-                self._ids.new("inbox"),
-                connection.organisation_id,
-                connection.id,
-                provider,
-                event.external_id,
-                event.type,
-                body,
-                {name: value for name, value in headers.items() if any(word in name for word in _KEPT_HEADERS)},
-                now,
-                now,
+            signed.append(
+                Received(
+                    self._ids.new("inbox"),
+                    connection.organisation_id,
+                    connection.id,
+                    provider,
+                    event.external_id,
+                    event.type,
+                    body,
+                    {name: value for name, value in headers.items() if any(word in name for word in _KEPT_HEADERS)},
+                    now,
+                    now,
+                )
             )
-            return await self._keep(received)
-        raise SignatureRefused(why)
+        if not signed:
+            raise SignatureRefused(why)
+        kept = [received for received in signed if await self._keep(received)]
+        return TakenIn(kept[0] if kept else None, duplicate=not kept)
 
-    async def _keep(self, received: Received) -> TakenIn:
+    async def _keep(self, received: Received) -> bool:
+        """Whether it is new."""
         async with self._store.of(received.organisation_id) as work:
             try:
                 await work.inbox.add(received)
             except AlreadyThere:
-                return TakenIn(None, duplicate=True)
+                return False
             await work.commit()
-        return TakenIn(received, duplicate=False)
+        return True
 
     def _secret(self, connection: Connection) -> str:
         sealing = about(connection.id, connection.organisation_id, "webhook_secret")

@@ -16,6 +16,7 @@ from application.ports.ids import Ids
 from application.ports.message_channel import Preview
 from application.ports.providers import Providers
 from application.ports.store import Store
+from domain.connections.connection import checked_name
 from domain.connections.provider import Capability, Provider
 from domain.events import Event, check_event_type, check_patterns
 from domain.notifications.composing import compose
@@ -57,7 +58,11 @@ class SaveNotification:
         if not manifest.offers & {Capability.MESSAGES, Capability.MAIL}:
             raise Invalid.field("platform", f"{manifest.name} posts no messages.")
         checked = self._check_target(manifest, target or {})
-        if webhook_url is not None:
+        checked_name(name)
+        if id is not None:
+            async with self._store.reading(caller.organisation_id) as work:
+                await work.notifications.get(id)
+        if webhook_url is not None:  # last: what was refused must leave no connection behind
             connection_id = (await self._connect(caller, platform, {"webhook_url": webhook_url}, name=name)).id
         now = self._clock.now()
         async with self._store.of(caller.organisation_id) as work:
@@ -117,7 +122,7 @@ def check_addresses(value: object, field: str) -> list[str]:
     for index, address in enumerate(value):
         local, at, host = str(address).rpartition("@")
         spoiled = any(c.isspace() or ord(c) < 32 or c in ',;<>"' for c in str(address))
-        if not ((at and local and "." in host.strip(".")) or host == "localhost") or spoiled or len(str(address)) > 254:
+        if not (at and local and ("." in host.strip(".") or host == "localhost")) or spoiled or len(str(address)) > 254:
             raise Invalid.field(f"{field}.{index}", f"'{str(address)[:80]}' is not a mail address.")
     return [str(address) for address in value]
 

@@ -1,7 +1,8 @@
-"""Deliver what is due: claim a batch, carry each, record each."""
+"""Deliver what is due: claim some, carry each, record each."""
 
 import asyncio
 import traceback
+from collections.abc import Mapping
 from datetime import timedelta
 
 import attrs
@@ -11,7 +12,7 @@ from application.notifications.tell import Tell
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.journal import Journal
-from application.ports.store import Claimed, StaleWrite, Store, Tried
+from application.ports.store import SHARE, Claimed, StaleWrite, Store, Tried
 from domain.notifications.attempts import Attempt, Outcome, Verdict
 from domain.notifications.deliveries import Delivery, DeliveryState, DestinationKind
 from domain.notifications.schedule import RetrySchedule
@@ -22,7 +23,7 @@ LEASE = timedelta(seconds=90)
 
 @attrs.define
 class DeliverDue:
-    """One round of a worker."""
+    """A worker's deliveries. A worker begins some whenever it has a place free; calling this is one round by hand."""
 
     _store: Store
     _carry: Carry
@@ -33,18 +34,35 @@ class DeliverDue:
     _journal: Journal
 
     async def __call__(self, limit: int = 64) -> int:
-        """Deliver up to `limit` due deliveries, all at once. Returns how many were tried."""
-        claimed = await self._store.claim_deliveries(self._clock.now(), LEASE, limit)
+        """Deliver up to `limit` due deliveries, all at once, and wait for them. Returns how many were tried."""
+        claimed = await self.begin(limit)
         async with asyncio.TaskGroup() as group:
             for one in claimed:
-                group.create_task(self._deliver(one))
+                group.create_task(self.deliver(one))
         return len(claimed)
 
-    async def _deliver(self, claimed: Claimed) -> None:
+    async def begin(self, limit: int, under_way: Mapping[str, int] | None = None) -> tuple[Claimed, ...]:
+        """Claim up to `limit` due deliveries; `deliver` each before the lease is over.
+
+        under_way: how many the worker has under way, by destination. With those claimed now none gets more than its share.
+        """
+        now, busy = self._clock.now(), under_way or {}
+        claimed = await self._store.claim_deliveries(now, LEASE, limit, avoid=frozenset(busy))
+        part = [count for count in busy.values() if count < SHARE]
+        if not part or len(claimed) == limit:
+            return claimed
+        # Then those that have a part of their share under way: no more at a time than the fullest of them may still take.
+        full = {destination for destination, count in busy.items() if count >= SHARE}
+        room = min(limit - len(claimed), SHARE - max(part))
+        avoid = frozenset(full | {one.delivery.destination_id for one in claimed})
+        return claimed + await self._store.claim_deliveries(now, LEASE, room, avoid=avoid)
+
+    async def deliver(self, claimed: Claimed) -> None:
+        """Try one claimed delivery and record what came of it."""
         at = self._clock.now()
         try:
             outcome = await self._carry(claimed.delivery, claimed.event)
-        except Exception:  # noqa: BLE001  # a fault of ours, which must not take the other deliveries of the round along
+        except Exception:  # noqa: BLE001  # a fault of ours, which must not take other deliveries along
             outcome = Outcome(Verdict.RETRY, self._clock.now() - at, error=traceback.format_exc(limit=-4))
         after = claimed.delivery.after(outcome, self._clock.now(), self._schedule, self._ids.jitter())
         attempt = Attempt(self._ids.new("attempt"), after.organisation_id, after.id, after.attempts, at, outcome)

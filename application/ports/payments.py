@@ -217,6 +217,10 @@ class PaymentProvider(Protocol):
         """The payment as it is now."""
 
     @abstractmethod
+    async def cancel_intent(self, access: Mapping[str, str], reference: str) -> Intent:
+        """Give up a payment that has not been made. One that succeeded or was canceled is returned as it is."""
+
+    @abstractmethod
     async def refund(
         self, access: Mapping[str, str], intent_reference: str, amount: Money, *, key: str, reason: str = ""
     ) -> ProviderRefund:
@@ -235,6 +239,10 @@ class PaymentProvider(Protocol):
     @abstractmethod
     async def register_webhook(self, access: Mapping[str, str], url: str, *, key: str) -> tuple[str, str]:
         """Ask the provider to send its webhooks to `url`. Returns (its reference, the signing secret)."""
+
+    @abstractmethod
+    async def remove_webhook(self, access: Mapping[str, str], reference: str) -> None:
+        """Ask the provider to send no more there. Nothing happens when it knows of no such webhook."""
 
     @abstractmethod
     def read_webhook(

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
+from application.ports.work_queue import Topic
 from domain.audit import AuditEntry
 from domain.billing.invoices import Invoice
 from domain.billing.links import Checkout, PaymentLink
@@ -199,6 +200,10 @@ class Work(Protocol):
         """Make everything true at once, durably."""
 
 
+SHARE = 8
+"""How many deliveries to one destination a worker has under way: one slow receiver must not hold up the others."""
+
+
 @attrs.frozen
 class Claimed:
     """A delivery that this worker may try, until the lease runs out. `generation` proves the claim when recording."""
@@ -267,11 +272,20 @@ class Store(Protocol):
     async def remove_session(self, id: str) -> None:
         """End a console session."""
 
+    @abstractmethod
+    async def remove_sessions_of(self, user_id: str) -> None:
+        """End every console session of one person."""
+
     # The workers' side.
 
     @abstractmethod
-    async def claim_deliveries(self, now: datetime, lease: timedelta, limit: int) -> tuple[Claimed, ...]:
-        """Take due deliveries for this worker, fairly over destinations; those of a dead worker once its lease is over."""
+    async def claim_deliveries(
+        self, now: datetime, lease: timedelta, limit: int, *, avoid: frozenset[str] = frozenset()
+    ) -> tuple[Claimed, ...]:
+        """Take due deliveries for this worker; those of a dead worker once its lease is over.
+
+        At most `SHARE` to one destination, and none to those in `avoid` (destinations' ids), however long they wait.
+        """
 
     @abstractmethod
     async def record_attempts(self, tried: Sequence[Tried]) -> tuple[Tried, ...]:
@@ -282,8 +296,8 @@ class Store(Protocol):
         """Take due webhooks for this worker."""
 
     @abstractmethod
-    async def next_due(self) -> datetime | None:
-        """When the next pending delivery or received webhook is due."""
+    async def next_due(self, topic: Topic | None = None) -> datetime | None:
+        """When the next pending delivery or received webhook is due, or the next of one topic. Never waits for a writer."""
 
     @abstractmethod
     async def backlog(self) -> Mapping[str, Any]:
@@ -302,6 +316,10 @@ class Store(Protocol):
     @abstractmethod
     async def mark(self, name: str, value: str) -> None:
         """Keep a small named text."""
+
+    @abstractmethod
+    async def mark_once(self, name: str, value: str) -> str:
+        """Keep a small named text unless there is one by this name. Returns what stands: of several at once, one wins."""
 
     @abstractmethod
     async def ping(self) -> None:

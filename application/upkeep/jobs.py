@@ -1,7 +1,8 @@
 """The jobs: invoices that became overdue, links that lapsed, refunds left hanging, old rows."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Protocol
 
@@ -13,11 +14,11 @@ from application.connections.connect import ProviderUnavailable
 from application.notifications.tell import Tell
 from application.ports.clock import Clock
 from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
-from application.ports.store import Store
+from application.ports.store import StaleWrite, Store
 from domain.billing.bodies import invoice_body
 from domain.billing.invoices import InvoiceState
 from domain.billing.links import CheckoutState, LinkState
-from domain.billing.payments import RefundState
+from domain.billing.payments import Refund, RefundState
 from domain.refusals import Conflict
 
 
@@ -30,7 +31,32 @@ class Job(Protocol):
 
     @abstractmethod
     async def __call__(self) -> Mapping[str, int]:
-        """Do it. Returns counts of what was done, for the log."""
+        """Do it. Returns counts of what was done, for the log.
+
+        What goes wrong with one thing keeps nothing else from being done; it is raised at the end, as an ExceptionGroup.
+        """
+
+
+@attrs.define
+class _Troubles:
+    """What went wrong on the way."""
+
+    errors: list[Exception] = attrs.field(factory=list)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Put what goes wrong in the block aside, for the end."""
+        try:
+            yield
+        except StaleWrite:
+            return  # someone was quicker; the next round decides anew
+        except Exception as error:  # noqa: BLE001  # one organisation's trouble is not another's
+            self.errors.append(error)
+
+    def tell(self) -> None:
+        """Raise what was put aside."""
+        if self.errors:
+            raise ExceptionGroup("some of it could not be done", self.errors)
 
 
 @attrs.define
@@ -46,18 +72,33 @@ class MarkOverdue(Job):
 
     async def __call__(self) -> Mapping[str, int]:
         marked = 0
+        troubles = _Troubles()
         now = self._clock.now()
         for organisation in await self._store.organisations():
-            async with self._store.of(organisation.id) as work:
-                for state in (InvoiceState.OPEN, InvoiceState.PARTLY_PAID):
-                    for invoice in await work.invoices.all(state=state):
-                        late = invoice.overdue(now.date(), now)
-                        if late is not invoice:
-                            late = await work.invoices.save(late)
-                            await self._tell(work, "invoice.overdue", {"invoice": invoice_body(late, None)})
-                            marked += 1
-                await work.commit()
+            late: list[str] = []
+            with troubles.aside():
+                async with self._store.reading(organisation.id) as work:
+                    for state in (InvoiceState.OPEN, InvoiceState.PARTLY_PAID):
+                        waiting = await work.invoices.all(state=state)
+                        late += [one.id for one in waiting if one.overdue(now.date(), now) is not one]
+            for id_ in late:
+                with troubles.aside():
+                    marked += await self._mark(organisation.id, id_)
+        troubles.tell()
         return {"invoices": marked}
+
+    async def _mark(self, organisation_id: str, invoice_id: str) -> bool:
+        """One invoice, as it is now: it may have been paid since the list was read."""
+        now = self._clock.now()
+        async with self._store.of(organisation_id) as work:
+            invoice = await work.invoices.get(invoice_id)
+            late = invoice.overdue(now.date(), now)
+            if late is invoice:
+                return False
+            late = await work.invoices.save(late)
+            await self._tell(work, "invoice.overdue", {"invoice": invoice_body(late, None)})
+            await work.commit()
+        return True
 
 
 @attrs.define
@@ -73,25 +114,42 @@ class ExpireLinks(Job):
 
     async def __call__(self) -> Mapping[str, int]:
         expired = closed = 0
+        troubles = _Troubles()
         now = self._clock.now()
         for organisation in await self._store.organisations():
-            async with self._store.of(organisation.id) as work:
-                lapsed = [k for k in await work.links.all(state=LinkState.ACTIVE) if k.expires_at <= now]
-                for link in lapsed:
-                    await work.links.save(link.expire(now))
-                # Also those that could not be closed when their link ended: the provider was away.
-                open_pages = await work.checkouts.all(state=CheckoutState.OPEN)
-                links = [await work.links.get(id_) for id_ in sorted({page.link_id for page in open_pages})]
-                await work.commit()
-            expired += len(lapsed)
-            for link in links:
-                if link.state is LinkState.ACTIVE:
-                    continue
-                try:
-                    closed += await self._close(organisation.id, link_id=link.id)
-                except (ReconnectNeeded, ProviderRefused, RetryLater):
-                    continue  # the next round tries again; the page lapses by itself within a day
+            lapsed: list[str] = []
+            with troubles.aside():
+                async with self._store.reading(organisation.id) as work:
+                    lapsed = [k.id for k in await work.links.all(state=LinkState.ACTIVE) if k.expires_at <= now]
+            for id_ in lapsed:
+                with troubles.aside():
+                    expired += await self._expire(organisation.id, id_)
+            ended: list[str] = []
+            with troubles.aside():
+                ended = await self._ended(organisation.id)
+            for id_ in ended:
+                with troubles.aside(), suppress(ReconnectNeeded, ProviderRefused, RetryLater):
+                    # If not now, the next round tries again; the page lapses by itself within a day.
+                    closed += await self._close(organisation.id, link_id=id_)
+        troubles.tell()
         return {"links": expired, "pages": closed}
+
+    async def _expire(self, organisation_id: str, link_id: str) -> bool:
+        """One link, as it is now: it may have been paid through since the list was read."""
+        async with self._store.of(organisation_id) as work:
+            link = await work.links.get(link_id)
+            if link.state is not LinkState.ACTIVE:
+                return False
+            await work.links.save(link.expire(self._clock.now()))
+            await work.commit()
+        return True
+
+    async def _ended(self, organisation_id: str) -> list[str]:
+        """Links that ended and have pages open, also those that could not be closed then: the provider was away."""
+        async with self._store.reading(organisation_id) as work:
+            open_pages = await work.checkouts.all(state=CheckoutState.OPEN)
+            links = [await work.links.get(id_) for id_ in sorted({page.link_id for page in open_pages})]
+        return [link.id for link in links if link.state is not LinkState.ACTIVE]
 
 
 KEY_LIFE = timedelta(hours=20)
@@ -114,21 +172,24 @@ class ResumeRefunds(Job):
 
     async def __call__(self) -> Mapping[str, int]:
         done = stuck = 0
+        troubles = _Troubles()
         now = self._clock.now()
         for organisation in await self._store.organisations():
-            async with self._store.reading(organisation.id) as work:
-                waiting = await work.refunds.all(state=RefundState.REQUESTED)
+            hanging: list[Refund] = []
+            with troubles.aside():
+                async with self._store.reading(organisation.id) as work:
+                    waiting = await work.refunds.all(state=RefundState.REQUESTED)
                 hanging = [r for r in waiting if now - KEY_LIFE < r.created_at and r.updated_at <= now - _PATIENCE]
                 # An older one is left for a person: the provider may have forgotten its key and would refund twice.
                 stuck += sum(r.created_at <= now - KEY_LIFE for r in waiting)
-                payments = {r.id: await work.payments.get(r.payment_id) for r in hanging}
-                connections = {r.id: await work.connections.get(payments[r.id].connection_id) for r in hanging}
             for refund in hanging:
-                try:
-                    await self._refund.carry_out(refund, payments[refund.id], connections[refund.id])
+                with troubles.aside(), suppress(ProviderUnavailable, RefundDeclined, Conflict):
+                    async with self._store.reading(organisation.id) as work:
+                        payment = await work.payments.get(refund.payment_id)
+                        connection = await work.connections.get(payment.connection_id)
+                    await self._refund.carry_out(refund, payment, connection)
                     done += 1
-                except (ProviderUnavailable, RefundDeclined, Conflict):
-                    continue
+        troubles.tell()
         return {"refunds": done, "stuck": stuck}
 
 

@@ -117,7 +117,9 @@ class Checkout:
         return self.state is CheckoutState.OPENING and self.amount == due and now < self.created_at + _ENOUGH_LEFT
 
     def opened(self, reference: str, url: str, expires_at: datetime, now: datetime) -> "Checkout":
-        """The provider has made the page."""
+        """The provider has made the page. One that is open or finished already stays as it is."""
+        if self.state is not CheckoutState.OPENING:
+            return self
         return attrs.evolve(
             self, state=CheckoutState.OPEN, reference=reference, url=url, expires_at=expires_at, updated_at=now
         )

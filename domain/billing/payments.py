@@ -18,6 +18,8 @@ class FactKind(Enum):
 
     CAPTURED = "captured"
     FAILED = "failed"
+    CANCELED = "canceled"
+    """It was given up before it was made: nobody can pay it any more."""
     REFUNDED = "refunded"
     REFUND_FAILED = "refund_failed"
     """A refund that had been reported came back: it no longer counts."""
@@ -39,6 +41,7 @@ class PaymentState(Enum):
     PENDING = "pending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    CANCELED = "canceled"
     PARTLY_REFUNDED = "partially_refunded"
     REFUNDED = "refunded"
     CONFLICTED = "conflicted"
@@ -51,7 +54,8 @@ class MoreThanCaptured(Conflict):
 
 @attrs.frozen
 class Payment:
-    """One payment at one provider. `reference` is its id there, unique in the connection."""
+    """One payment at one provider. `reference` is its id there, unique in the organisation and provider:
+    two connections may lead to the same account, and both hear of it. `connection_id` is the first that did."""
 
     id: str
     organisation_id: str
@@ -79,7 +83,9 @@ class Payment:
     @property
     def refunded(self) -> Money:
         """What went back and stayed back."""
-        return self._sum(FactKind.REFUNDED) - self._sum(FactKind.REFUND_FAILED)
+        failed = {fact.reference for fact in self.facts if fact.kind is FactKind.REFUND_FAILED}
+        kept = (f.amount for f in self.facts if f.kind is FactKind.REFUNDED and f.reference not in failed)
+        return Money(sum(kept), self.currency)
 
     @property
     def refundable(self) -> Money:
@@ -95,8 +101,15 @@ class Payment:
             if not self.refunded:
                 return PaymentState.SUCCEEDED
             return PaymentState.PARTLY_REFUNDED if self.refundable else PaymentState.REFUNDED
-        failed = any(fact.kind is FactKind.FAILED for fact in self.facts)
-        return PaymentState.FAILED if failed else PaymentState.PENDING
+        kinds = {fact.kind for fact in self.facts}
+        if FactKind.CANCELED in kinds:
+            return PaymentState.CANCELED
+        return PaymentState.FAILED if FactKind.FAILED in kinds else PaymentState.PENDING
+
+    @property
+    def payable(self) -> bool:
+        """Whether the payer may still complete it."""
+        return self.state in (PaymentState.PENDING, PaymentState.FAILED)
 
     def learn(self, *facts: Fact, now: datetime) -> tuple["Payment", tuple[Fact, ...]]:
         """Add what is not known yet. Returns the payment and the facts that were new."""

@@ -42,7 +42,7 @@ _PAYMENT = Group(
         Field(
             "status",
             Text(40, "succeeded"),
-            "pending, succeeded, failed, partially_refunded, refunded, conflicted.",
+            "pending, succeeded, failed, canceled, partially_refunded, refunded, conflicted.",
             required=True,
         ),
         Field("amount", Amount(value="125.00"), required=True),

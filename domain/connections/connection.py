@@ -6,7 +6,7 @@ from enum import Enum
 
 import attrs
 
-from domain.refusals import Invalid
+from domain.refusals import Conflict, Invalid
 
 
 class ConnectionState(Enum):
@@ -68,6 +68,8 @@ class Connection:
 
     def switched(self, on: bool, now: datetime) -> "Connection":
         """Switched on or off by a person."""
+        if on and self.state is ConnectionState.DISCONNECTED:
+            raise Conflict("The connection was disconnected and its credentials are forgotten; connect again.")
         state = ConnectionState.CONNECTED if on else ConnectionState.PAUSED
         return self if on == self.connected else attrs.evolve(self, state=state, updated_at=now)
 

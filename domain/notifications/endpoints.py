@@ -148,6 +148,8 @@ def check_headers(headers: Mapping[str, str], *, field: str = "headers") -> Mapp
             faults.append(Fault(f"{field}.{name}", "The hub sets this header itself."))
         elif len(value) > 2000 or not value.isascii() or any(ord(c) < 32 or ord(c) == 127 for c in value):
             faults.append(Fault(f"{field}.{name}", "A value is at most 2000 printable ASCII characters."))
+        elif value != value.strip():
+            faults.append(Fault(f"{field}.{name}", "A value has no space at its ends."))  # RFC 9110, section 5.5
     if faults:
         raise Invalid(*faults)
     return headers

@@ -6,12 +6,10 @@ from typing import Any
 from litestar import Litestar, Router
 from litestar.config.response_cache import ResponseCacheConfig
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
 from entrypoints.api import access, bodies, errors, idempotency, paging, versions
-from entrypoints.api.docs import OfflineDocs
+from entrypoints.api.document import openapi, tell_of_problems
 from entrypoints.api.events import Events
 from entrypoints.api.health import Health
 from entrypoints.api.inbound import Inbox, ProviderWebhooks
@@ -67,13 +65,14 @@ def create_app(hub: Hub, pages: Sequence[ControllerRouterHandler] = ()) -> Lites
         route_handlers=[api, Health, *pages],
         dependencies=dependencies,
         exception_handlers={**errors.HANDLERS, idempotency.AlreadyAnswered: idempotency.on_already_answered},
-        openapi_config=_openapi(),
+        openapi_config=openapi(),
         plugins=[RecordSchemas()],
         request_max_body_size=MAX_BODY,
         response_cache_config=ResponseCacheConfig(default_expiration=0),
         logging_config=None,
     )
     app.state.hub = hub
+    tell_of_problems(app)
     return app
 
 
@@ -82,22 +81,3 @@ def _giving(thing: Any) -> Any:
         return thing
 
     return give
-
-
-def _openapi() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="Patchbay",
-        version="0.1.0",
-        description=(
-            "One API for payments, notices, webhooks and records. Errors are problem+json naming the field; lists page by"
-            " cursor; POST calls take an Idempotency-Key; changes take If-Match."
-        ),
-        path="/docs",
-        components=Components(
-            security_schemes={
-                "apiKey": SecurityScheme(type="http", scheme="bearer", description="An API key, pb_…"),
-            }
-        ),
-        render_plugins=[OfflineDocs()],
-        use_handler_docstrings=True,
-    )

@@ -60,7 +60,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str
     status: int
     detail: str
-    errors: tuple[FaultView, ...] = ()
+    errors: list[FaultView] = msgspec.field(default_factory=list)
     request_id: str = ""
 
 
@@ -76,7 +76,12 @@ def problem(
     """An error answer."""
     return Response(
         Problem(
-            f"urn:problem:patchbay:{name}", title, status, detail, errors, str(request.scope.get("request_id", ""))
+            f"urn:problem:patchbay:{name}",
+            title,
+            status,
+            detail,
+            list(errors),
+            str(request.scope.get("request_id", "")),
         ),
         status_code=status,
         media_type=PROBLEM_JSON,

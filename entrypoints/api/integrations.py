@@ -94,7 +94,7 @@ class NotificationSaved(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     platform: Annotated[str, msgspec.Meta(examples=["slack"])]
-    events: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=200, examples=[["invoice.*"]])]
+    events: Annotated[list[str], msgspec.Meta(min_length=1, max_length=200, examples=[["invoice.*"]])]
     id: str | None = None
     connection_id: str | None = None
     webhook_url: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
@@ -145,7 +145,7 @@ class Notifications(Controller):
             id=data.id,
             name=data.name,
             platform=data.platform,
-            events=data.events,
+            events=tuple(data.events),
             connection_id=data.connection_id,
             webhook_url=data.webhook_url,
             target=data.target,

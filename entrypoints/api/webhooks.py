@@ -24,7 +24,7 @@ from entrypoints.api.views.telling import AttemptView, DeliveryDetail, DeliveryV
 
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2000, examples=["https://example.com/hooks"])]
 Patterns = Annotated[
-    tuple[str, ...], msgspec.Meta(min_length=1, max_length=200, examples=[["invoice.*", "payment.received"]])
+    list[str], msgspec.Meta(min_length=1, max_length=200, examples=[["invoice.*", "payment.received"]])
 ]
 
 
@@ -32,7 +32,7 @@ class EndpointCreated(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A new webhook endpoint."""
 
     url: Url
-    events: Patterns = ("*",)
+    events: Patterns = msgspec.field(default_factory=lambda: ["*"])
     name: str = ""
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     timeout_s: int = 15
@@ -119,7 +119,7 @@ class Webhooks(Controller):
         issued = await create_endpoint(
             caller,
             url=data.url,
-            events=data.events,
+            events=tuple(data.events),
             name=data.name,
             headers=data.headers,
             timeout_s=data.timeout_s,
@@ -150,7 +150,7 @@ class Webhooks(Controller):
             caller,
             webhook_id,
             url=data.url,
-            events=data.events,
+            events=None if data.events is None else tuple(data.events),
             name=data.name,
             headers=data.headers,
             timeout_s=data.timeout_s,

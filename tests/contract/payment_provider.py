@@ -196,6 +196,26 @@ class PaymentProviderContract:
         now = await rig.provider.confirm_intent(rig.access, intent.reference, method=rig.asking, key="k2")
         assert (now.state, now.received.amount) == (IntentState.WAITING, 0)
 
+    async def test_a_waiting_intent_can_be_given_up_once_and_again(self, rig: PaymentRig) -> None:
+        """Nobody pays what was withdrawn."""
+        intent = await rig.provider.create_intent(rig.access, PRICE, key="give-up")
+        for _ in range(2):
+            given_up = await rig.provider.cancel_intent(rig.access, intent.reference)
+            assert given_up.state is IntentState.CANCELED
+
+    async def test_an_intent_that_was_paid_is_not_given_up(self, rig: PaymentRig) -> None:
+        """Its money came; the caller learns that it was too late."""
+        intent = await rig.provider.create_intent(rig.access, PRICE, key="too-late")
+        await rig.provider.confirm_intent(rig.access, intent.reference, method=rig.good, key="pays")
+        assert (await rig.provider.cancel_intent(rig.access, intent.reference)).state is IntentState.SUCCEEDED
+
+    async def test_a_webhook_is_taken_back_once_and_again(self, rig: PaymentRig) -> None:
+        """Disconnecting twice, or after somebody removed it by hand, is no trouble."""
+        reference, secret = await rig.provider.register_webhook(rig.access, "http://127.0.0.1:9/in", key="hook")
+        assert secret
+        for _ in range(2):
+            await rig.provider.remove_webhook(rig.access, reference)
+
     async def test_part_and_then_the_rest_go_back(self, rig: PaymentRig) -> None:
         """The commonest refunds."""
         intent = await paid(rig)

@@ -196,7 +196,6 @@ class UnitOfWorkContract:
             ("users", {"email": "a@acme.example"}),
             ("keys", {"hash": "0" * 64}),
             ("links", {"token": "token"}),
-            ("payments", {"connection_id": "con_9", "reference": "pi_9"}),
             ("inbox", {"connection_id": "con_9", "external_id": "evt_9"}),
         ],
     )
@@ -606,6 +605,27 @@ class UnitOfWorkContract:
         await rig.store.remove_session(session.id)
         await rig.store.remove_session(session.id)
         assert await rig.other.find_session(session.id) is None
+
+    async def test_all_sessions_of_a_person_end_together(self, rig: Rig) -> None:
+        """Those of others last."""
+        mine = [rig.make.session("org_1", user_id="usr_1") for _ in range(2)]
+        other = rig.make.session("org_1", user_id="usr_2")
+        for session in (*mine, other):
+            await rig.store.add_session(session)
+        await rig.store.remove_sessions_of("usr_1")
+        await rig.store.remove_sessions_of("usr_none")
+        assert [await rig.other.find_session(session.id) for session in mine] == [None, None]
+        assert await rig.other.find_session(other.id) == other
+
+    async def test_a_mark_is_made_once(self, rig: Rig) -> None:
+        """Several first starts at once seal one canary, and all see the same."""
+        made = await asyncio.gather(
+            *(store.mark_once("canary", f"{n} {TEXT}") for n, store in enumerate((rig.store, rig.other) * 3))
+        )
+        assert set(made) == {await rig.other.marked("canary")}
+        await rig.store.mark("other", "one")
+        assert await rig.other.mark_once("other", "two") == "one"
+        assert await rig.store.marked("other") == "one"
 
     async def test_a_mark_is_kept_and_written_over(self, rig: Rig) -> None:
         """The vault's canary outlives the process."""

@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from application.ports.store import Answer, Claimed, Store, Tried
+from application.ports.work_queue import Topic
 from domain.inbox import InboxState, Received
 from domain.notifications.deliveries import Delivery, DeliveryState
 from tests.contract.examples import NOW, TEXT, full
@@ -73,6 +74,17 @@ class ClaimsContract:
         claimed = [one.delivery for one in await claim(rig.store)]
         assert [one for one in claimed if one.destination_id == "wh_2"] == quick
         assert len(claimed) == SHARE + 3
+
+    async def test_a_destination_to_be_avoided_gets_nothing(self, rig: Rig) -> None:
+        """It has its share under way; the others get all places, and it waits for the next claim."""
+        org = await rig.organisation()
+        full = await waiting(rig, org, count=3, due_at=NOW - MINUTE)
+        also = await waiting(rig, org, count=1, destination="wh_2", due_at=NOW - MINUTE)
+        quick = await waiting(rig, org, count=2, destination="wh_3")
+        claimed = await rig.store.claim_deliveries(NOW, LEASE, 2, avoid=frozenset({"wh_1", "wh_2", "wh_none"}))
+        assert [one.delivery for one in claimed] == quick
+        assert await rig.store.claim_deliveries(NOW, LEASE, 2, avoid=frozenset({"wh_1", "wh_2"})) == ()
+        assert [one.delivery for one in await claim(rig.other)] == [*full, *also]
 
     async def test_a_lease_that_is_over_is_taken_over(self, rig: Rig) -> None:
         """A dead worker's deliveries are not lost; the generation tells the two claims apart."""
@@ -200,6 +212,18 @@ class ClaimsContract:
         assert await rig.store.next_due() == NOW + timedelta(microseconds=1)
         await claim(rig.store, NOW + timedelta(seconds=1))
         assert await rig.other.next_due() == NOW + LEASE
+
+    async def test_the_next_due_moment_of_one_topic_is_known(self, rig: Rig) -> None:
+        """What waits for one loop of a worker must not keep the other awake."""
+        org = await rig.organisation()
+        await waiting(rig, org, due_at=NOW - MINUTE)
+        assert await rig.store.next_due(Topic.DELIVERIES) == NOW - MINUTE
+        assert await rig.store.next_due(Topic.INBOX) is None
+        await rig.add(org, "inbox", rig.make.received(org, due_at=NOW - 2 * MINUTE))
+        assert await rig.store.next_due(Topic.DELIVERIES) == NOW - MINUTE
+        assert await rig.other.next_due(Topic.INBOX) == await rig.other.next_due() == NOW - 2 * MINUTE
+        await rig.store.claim_inbox(NOW, LEASE, 1)
+        assert await rig.store.next_due(Topic.INBOX) == NOW + LEASE
 
     async def test_the_backlog_is_counted(self, rig: Rig) -> None:
         """For metrics, over all organisations."""

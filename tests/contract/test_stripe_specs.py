@@ -41,7 +41,10 @@ async def our_calls(stage: Stage) -> None:
     payments, access = StripePayments(stage.base), {"secret_key": KEY}
     try:
         await payments.account(access)
-        await payments.register_webhook(access, "http://127.0.0.1:9/in/con_1", key="w")
+        hook, _ = await payments.register_webhook(access, "http://127.0.0.1:9/in/con_1", key="w")
+        await payments.remove_webhook(access, hook)
+        given_up = await payments.create_intent(access, Money.of("5.00", "USD"), key="given-up")
+        await payments.cancel_intent(access, given_up.reference)
         order = CheckoutOrder(
             Money.of("125.00", "USD"),
             "Invoice INV-1 & more [brackets] = ünïcode",
@@ -296,7 +299,7 @@ async def test_every_request_of_ours_is_one_that_stripe_describes(path: str) -> 
         calls = api_calls(stage)
     found = {f"{e.method} {e.path}": wrong for e in calls if (wrong := request_problems(path, e))}
     assert not found
-    assert len({(e.method, re.sub(r"/(cs|pi|cus)_\w+", "/{}", e.path)) for e in calls}) == 11
+    assert len({(e.method, re.sub(r"/(cs|pi|cus)_\w+", "/{}", e.path)) for e in calls}) == 13
     assert {e.headers["stripe-version"] for e in calls} == {"2026-10-28.endive"}
     assert all("idempotency-key" in e.headers for e in calls if e.method == "POST")
 

@@ -196,6 +196,17 @@ class FakePayments(PaymentProvider):
         """As it is now."""
         return self._do("fetch_intent", access, lambda: _get(self.intents, reference))
 
+    async def cancel_intent(self, access: Mapping[str, str], reference: str) -> Intent:
+        """One that waits is canceled."""
+
+        def work() -> Intent:
+            intent = _get(self.intents, reference)
+            if intent.state is not IntentState.WAITING:
+                return intent
+            return self._change(reference, state=IntentState.CANCELED, raw_status="canceled")
+
+        return self._do("cancel_intent", access, work)
+
     async def refund(
         self, access: Mapping[str, str], intent_reference: str, amount: Money, *, key: str, reason: str = ""
     ) -> ProviderRefund:
@@ -234,6 +245,10 @@ class FakePayments(PaymentProvider):
     async def register_webhook(self, access: Mapping[str, str], url: str, *, key: str) -> tuple[str, str]:
         """Always the same secret. Nothing is sent by itself: `events` has the bodies."""
         return self._do("register_webhook", access, lambda: (self._id("hook"), self.webhook_secret), key, url)
+
+    async def remove_webhook(self, access: Mapping[str, str], reference: str) -> None:
+        """Noted among `calls`."""
+        self._do("remove_webhook", access, lambda: None)
 
     def read_webhook(
         self, secrets: tuple[str, ...], headers: Mapping[str, str], body: bytes, now: datetime

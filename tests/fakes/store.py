@@ -8,8 +8,8 @@ from typing import Any, TypeVar, final
 import attrs
 
 from application.ports.clock import Clock
-from application.ports.store import Claimed, Store, Tried, Work
-from application.ports.work_queue import WorkQueue
+from application.ports.store import SHARE, Claimed, Store, Tried, Work
+from application.ports.work_queue import Topic, WorkQueue
 from domain.billing.links import PaymentLink
 from domain.connections.connection import Connection
 from domain.inbox import InboxState, Received
@@ -18,9 +18,6 @@ from domain.organisations import ApiKey, Organisation, Session, User
 from tests.fakes.clock import FrozenClock
 from tests.fakes.work import MemoryWork, Row, Shelves, Table, Transaction, kept, put_new
 from tests.fakes.work_queue import RecordingQueue
-
-SHARE = 8
-"""How many deliveries to one destination are claimed at a time."""
 
 T = TypeVar("T")
 
@@ -81,12 +78,23 @@ class MemoryStore(Store):
             (await transaction.change("sessions")).pop(id, None)
             transaction.commit()
 
-    async def claim_deliveries(self, now: datetime, lease: timedelta, limit: int) -> tuple[Claimed, ...]:
+    async def remove_sessions_of(self, user_id: str) -> None:
+        async with self._transaction() as transaction:
+            table = await transaction.change("sessions")
+            for key in [key for key, row in table.items() if row.thing.user_id == user_id]:
+                del table[key]
+            transaction.commit()
+
+    async def claim_deliveries(
+        self, now: datetime, lease: timedelta, limit: int, *, avoid: frozenset[str] = frozenset()
+    ) -> tuple[Claimed, ...]:
         async with self._transaction() as transaction:
             table, taken = await transaction.change("deliveries"), dict[str, int]()
             events, claimed = await transaction.table("events"), list[Claimed]()
             for row in _due(table, now):
                 delivery = row.thing
+                if delivery.destination_id in avoid:
+                    continue
                 taken[delivery.destination_id] = taken.get(delivery.destination_id, 0) + 1
                 if taken[delivery.destination_id] <= SHARE and len(claimed) < limit:
                     table[delivery.id] = Row(delivery, row.generation + 1, now + lease)
@@ -115,11 +123,11 @@ class MemoryStore(Store):
             transaction.commit()
         return tuple(sorted(claimed, key=lambda one: one.id))
 
-    async def next_due(self) -> datetime | None:
+    async def next_due(self, topic: Topic | None = None) -> datetime | None:
         return min(
             (
                 max(row.thing.due_at, row.leased_until or row.thing.due_at)
-                for table in ("deliveries", "inbox")
+                for table in (("deliveries", "inbox") if topic is None else (topic.value,))
                 for row in self._shelves.tables[table].values()
                 if row.thing.state.value == "pending"
             ),
@@ -168,6 +176,12 @@ class MemoryStore(Store):
         async with self._transaction() as transaction:
             (await transaction.change("marks"))[name] = Row(value)
             transaction.commit()
+
+    async def mark_once(self, name: str, value: str) -> str:
+        async with self._transaction() as transaction:
+            stands = (await transaction.change("marks")).setdefault(name, Row(value))
+            transaction.commit()
+        return str(stands.thing)
 
     async def ping(self) -> None:
         """It always answers."""

@@ -49,7 +49,7 @@ UNIQUE: Mapping[str, Callable[[Any], object]] = {
     "users": lambda user: user.email,
     "keys": lambda key: key.hash,
     "invoices": lambda invoice: (invoice.organisation_id, invoice.number),
-    "payments": lambda payment: (payment.connection_id, payment.reference),
+    "payments": lambda payment: (payment.organisation_id, payment.provider, payment.reference),
     "links": lambda link: link.token,
     "inbox": lambda received: (received.connection_id, received.external_id),
 }

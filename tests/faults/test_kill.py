@@ -88,21 +88,24 @@ def a_link_by_mail(story: Story) -> None:
 
 
 def following_the_link(story: Story) -> None:
+    """Stripe takes its time to open the page, so that the hub may well die while it waits."""
+    slow_stripe(story, "/v1/checkout/sessions")
     first = story.host.browse(story.held["link"])
     assert first.status_code == 303, first.text
     story.held["page"] = first.headers["location"]
 
 
 def paying(story: Story) -> None:
-    """Ada pays; Stripe says so twice, in the wrong order; she comes back to the hub at the same time."""
-    story.host.box("POST", "/stripe/_sandbox/webhooks", {"copies": 2, "reorder": True, "hold_ms": 150})
+    """Ada pays. Stripe says so twice and in the wrong order, but takes its time when it is asked about it."""
+    story.host.box("POST", "/stripe/_sandbox/webhooks", {"copies": 2, "reorder": True, "hold_ms": 50})
+    slow_stripe(story, "/v1/checkout/sessions")
+    slow_stripe(story, "/v1/payment_intents")
     session = story.held["page"].partition("?")[0].rpartition("/")[2]
     story.host.box("POST", f"/stripe/_sandbox/sessions/{session}/pay", {})
-    assert story.host.browse(f"{story.held['link']}?returned=1").status_code == 200
 
 
 def hearing_of_it(story: Story) -> None:
-    """While its receiver fails."""
+    """While the receiver fails; and when it is over, Ada comes back from paying."""
     story.host.box("POST", "/receiver/app/_sandbox", {"fail_next": 8, "status": 503})
 
     def look() -> Any:
@@ -110,9 +113,12 @@ def hearing_of_it(story: Story) -> None:
         return detail["payments"] if detail["invoice"]["status"] == "paid" else None
 
     story.held["payment"] = story.host.until("the payment", look)[0]
+    assert story.host.browse(f"{story.held['link']}?returned=1").status_code == 200
 
 
 def a_refund(story: Story) -> None:
+    """Stripe takes its time over it."""
+    slow_stripe(story, "/v1/refunds")
     path = f"/api/payments/{story.held['payment']['id']}/refunds"
     story.host.call("POST", path, {"amount": "39.90"}, expect=201)
 
@@ -126,6 +132,12 @@ def _second_link(story: Story) -> Any:
     id_ = story.held["JPY"]["id"]
     story.host.call("POST", "/api/integrations/stripe/payment-link", {"invoice_id": id_}, expect=201)
     return id_
+
+
+def slow_stripe(story: Story, path: str) -> None:
+    """The next call there takes as long as the hub lives at most; Stripe does its work, whether the hub lives or not."""
+    fault = {"path": path, "delay_ms": int(LONGEST_WAIT_S * 1000)}
+    story.host.box("POST", "/stripe/_sandbox/faults", fault)
 
 
 STEPS: tuple[Callable[[Story], None], ...] = (
@@ -173,6 +185,7 @@ def test_ten_kills_lose_nothing_and_do_nothing_twice(machine: Machine) -> None:
     for step in STEPS:
         with killed_after(machine, random_.uniform(0, LONGEST_WAIT_S)):
             step(story)
+        host.call_again()
 
     finish(story)
 

@@ -161,6 +161,17 @@ class StripePayments(PaymentProvider):
             intent = await self._open(access).v1.payment_intents.retrieve_async(reference, {"expand": _WITH_CHARGE})
         return mapping.intent_of(_plain(intent))
 
+    async def cancel_intent(self, access: Mapping[str, str], reference: str) -> Intent:
+        """Cancel the PaymentIntent; Stripe refuses this for one that succeeded or that belongs to a Checkout Session."""
+        try:
+            with plain_errors(writes=True):
+                intent = await self._open(access).v1.payment_intents.cancel_async(reference, {"expand": _WITH_CHARGE})
+        except ProviderRefused as refused:
+            if refused.code != "payment_intent_unexpected_state":
+                raise
+            return await self.fetch_intent(access, reference)
+        return mapping.intent_of(_plain(intent))
+
     async def refund(
         self, access: Mapping[str, str], intent_reference: str, amount: Money, *, key: str, reason: str = ""
     ) -> ProviderRefund:
@@ -205,6 +216,15 @@ class StripePayments(PaymentProvider):
         with plain_errors(writes=True):
             endpoint = await self._open(access).v1.webhook_endpoints.create_async(params, {"idempotency_key": key})
         return endpoint.id, endpoint.secret or ""
+
+    async def remove_webhook(self, access: Mapping[str, str], reference: str) -> None:
+        """Delete the webhook endpoint."""
+        try:
+            with plain_errors(writes=True):
+                await self._open(access).v1.webhook_endpoints.delete_async(reference)
+        except ProviderRefused as refused:
+            if not refused.missing:
+                raise
 
     def read_webhook(
         self, secrets: tuple[str, ...], headers: Mapping[str, str], body: bytes, now: datetime

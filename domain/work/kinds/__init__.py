@@ -25,7 +25,6 @@ KINDS = (
 )
 
 _BY_NAME = {kind.name: kind for kind in KINDS}
-_BY_PLURAL = {kind.plural: kind for kind in KINDS}
 
 
 def kind_named(name: str) -> Kind:
@@ -33,10 +32,3 @@ def kind_named(name: str) -> Kind:
     if name not in _BY_NAME:
         raise NotFound("kind of record", name)
     return _BY_NAME[name]
-
-
-def kind_at(plural: str) -> Kind:
-    """The kind whose records stand under `/clients`. Raises NotFound."""
-    if plural not in _BY_PLURAL:
-        raise NotFound("kind of record", plural)
-    return _BY_PLURAL[plural]

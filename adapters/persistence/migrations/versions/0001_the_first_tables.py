@@ -344,7 +344,9 @@ def upgrade() -> None:
         sa.Column("conflict", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payments")),
-        sa.UniqueConstraint("connection_id", "reference", name=op.f("uq_payments_connection_id_reference")),
+        sa.UniqueConstraint(
+            "organisation_id", "provider", "reference", name=op.f("uq_payments_organisation_id_provider_reference")
+        ),
     )
     with op.batch_alter_table("payments", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_payments_organisation_id_id"), ["organisation_id", "id"], unique=False)

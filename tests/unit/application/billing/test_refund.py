@@ -73,10 +73,10 @@ async def test_a_refund_without_an_answer_is_finished_later_with_the_same_key(be
     assert await answer(bench) == b"requested"
     with pytest.raises(MoreThanCaptured):
         await bench.refund(bench.caller, payment.id, amount="60")
-    assert await bench.resume_refunds() == {"refunds": 0}, "the call itself may still be at it"
+    assert await bench.resume_refunds() == {"refunds": 0, "stuck": 0}, "the call itself may still be at it"
     bench.clock.advance(timedelta(minutes=2))
-    assert await bench.resume_refunds() == {"refunds": 1}
-    assert await bench.resume_refunds() == {"refunds": 0}
+    assert await bench.resume_refunds() == {"refunds": 1, "stuck": 0}
+    assert await bench.resume_refunds() == {"refunds": 0, "stuck": 0}
     assert [refund.state for refund in await bench.refunds()] == [RefundState.SUCCEEDED]
     assert len(bench.fake.refunds) == 1
     assert (await bench.payments())[0].refundable == Money(4_000, USD)

@@ -246,7 +246,7 @@ async def test_a_page_paid_before_our_link_knew_of_it_is_completed(bench: Bench)
 
 
 async def test_a_void_invoice_that_is_paid_all_the_same_stays_void(bench: Bench) -> None:
-    """The money is received and shown; what to do with it is a person's decision."""
+    """The money is set aside as a conflict and told; what to do with it is a person's decision."""
     invoice = await bench.open_invoice()
     reference = await bench.opened_page(invoice)
     async with bench.store.of(bench.org) as work:
@@ -255,5 +255,8 @@ async def test_a_void_invoice_that_is_paid_all_the_same_stays_void(bench: Bench)
     bench.fake.pay(reference)
     await bench.settle.checkout(bench.org, bench.connection.id, reference)
     settled = await bench.invoice(invoice.id)
-    assert (settled.state, settled.paid) == (InvoiceState.VOID, 10_000)
+    assert (settled.state, settled.paid) == (InvoiceState.VOID, 0)
+    async with bench.store.reading(bench.org) as work:
+        (payment,) = await work.payments.all()
+    assert (payment.state, payment.captured.amount) == (PaymentState.CONFLICTED, 10_000)
     assert await bench.told() == ["payment.received"]

@@ -1,6 +1,7 @@
 """Delivering: on schedule, once, and no receiver's trouble becomes another's."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, final
@@ -186,6 +187,18 @@ async def test_one_slow_destination_holds_up_no_other() -> None:
         outgoing.let_go.set()
         assert await task == 14
     assert sum(one.state is DeliveryState.DELIVERED for one in await bench.deliveries(slow.id)) == 8
+
+
+async def test_what_is_begun_fills_each_destinations_share_and_no_more(bench: Bench) -> None:
+    """Whatever was begun before and is still under way counts."""
+    some, full, fresh = [await bench.endpoint(f"host{n}.example") for n in range(3)]
+    await publish(bench, 12)
+    begun = await bench.deliver.begin(64, {some.id: 5, full.id: 8, "wh_elsewhere": 7})
+    assert Counter(one.delivery.destination_id for one in begun) == {fresh.id: 8, some.id: 1}
+    begun = await bench.deliver.begin(64, {some.id: 6, full.id: 8, fresh.id: 8})
+    assert Counter(one.delivery.destination_id for one in begun) == {some.id: 2}
+    assert await bench.deliver.begin(64, {some.id: 8, full.id: 8, fresh.id: 8}) == ()
+    assert len(await bench.deliver.begin(3, {some.id: 7})) == 3
 
 
 async def test_a_worker_that_lost_its_lease_records_nothing() -> None:

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from domain.refusals import NotFound
 from domain.work.compounds import Subject
-from domain.work.kinds import KINDS, kind_at, kind_named
+from domain.work.kinds import KINDS, kind_named
 from domain.work.records import Kind
 from domain.work.rules import Steps
 from domain.work.scalars import Choice
@@ -24,12 +24,12 @@ def test_the_kinds_are_those_of_the_product() -> None:
     )
 
 
-def test_a_kind_is_found_by_its_name_and_by_its_address() -> None:
-    """Ids and events use the one, URLs the other."""
-    assert kind_named("company") is kind_at("companies")
-    for find, word in ((kind_named, "companies"), (kind_at, "company"), (kind_at, "invoices")):
+def test_a_kind_is_found_by_its_name() -> None:
+    """Not by the word in its address."""
+    assert kind_named("company").plural == "companies"
+    for word in ("companies", "invoice", ""):
         with pytest.raises(NotFound):
-            find(word)
+            kind_named(word)
 
 
 @each_kind

@@ -1,0 +1,70 @@
+"""A received webhook is tried until it is handled, at growing distances, and then left to a person."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.inbox import MAX_TRIES, InboxState, Received
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def received() -> Received:
+    """A webhook that has just come in."""
+    return Received("inb_1", "org_1", "con_1", "acme", "evt_9", "charge.paid", b"{}", {}, NOW, NOW)
+
+
+def failed(times: int) -> Received:
+    """A webhook that could not be handled this many times."""
+    one = received()
+    for number in range(times):
+        one = one.failed(f"Reason {number + 1}", NOW)
+    return one
+
+
+def test_a_new_one_is_due_at_once() -> None:
+    """The provider has its answer; the work is not to wait."""
+    assert (received().state, received().due_at, received().tries) == (InboxState.PENDING, NOW, 0)
+
+
+@pytest.mark.parametrize(("times", "seconds"), [(n, min(2 ** (n - 1), 3600)) for n in range(1, MAX_TRIES)])
+def test_each_failure_doubles_the_wait(times: int, seconds: int) -> None:
+    """Soon at first, because most failures are short: 1, 2, 4 … 2048 seconds, then an hour."""
+    one = failed(times)
+    assert (one.state, one.tries, one.error) == (InboxState.PENDING, times, f"Reason {times}")
+    assert one.due_at == NOW + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("times", range(1, MAX_TRIES))
+def test_no_wait_is_longer_than_an_hour(times: int) -> None:
+    """Money that came in is to be seen the same hour."""
+    assert failed(times).due_at - NOW <= timedelta(hours=1)
+
+
+def test_the_wait_counts_from_the_failure() -> None:
+    """Not from when the webhook came."""
+    late = NOW + timedelta(days=1)
+    assert received().failed("The database is away", late).due_at == late + timedelta(seconds=1)
+
+
+def test_after_about_a_day_the_last_failure_gives_up() -> None:
+    """After that a person looks; nothing is thrown away."""
+    assert failed(MAX_TRIES - 1).state is InboxState.PENDING
+    given_up = failed(MAX_TRIES)
+    assert (given_up.state, given_up.tries, given_up.error) == (InboxState.FAILED, MAX_TRIES, f"Reason {MAX_TRIES}")
+    assert given_up.body == b"{}"
+    assert failed(MAX_TRIES + 1).state is InboxState.FAILED
+
+
+@pytest.mark.parametrize("failures", [0, 1, 11, 12])
+def test_what_is_handled_at_last_shows_no_error(failures: int) -> None:
+    """The list of failures is a list of work to do."""
+    done = failed(failures).handled(NOW)
+    assert (done.state, done.tries, done.error, done.handled_at) == (InboxState.HANDLED, failures + 1, None, NOW)
+
+
+def test_what_is_ignored_says_why() -> None:
+    """Nobody has to guess whether it was lost."""
+    done = received().ignored("The hub has no use for charge.paid.", NOW)
+    assert (done.state, done.tries, done.handled_at) == (InboxState.IGNORED, 1, NOW)
+    assert done.error == "The hub has no use for charge.paid."
