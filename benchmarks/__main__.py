@@ -38,10 +38,9 @@ def programme(*, quick: bool) -> list[partial[Iterator[Row]]]:
     return [
         partial(signatures.signing, many(2_000, 20_000), runs),
         partial(signatures.stripe_verifying, many(1_000, 10_000), runs),
-        partial(hub.doors, many(300, 2_000), runs),
-        partial(hub.deliveries, many(100, 1_000), 1 if quick else 3),
-        partial(hub.backlog, many(100, 1_000), 1 if quick else 3),
-        partial(hub.latency, many(40, 200), 20, 1 if quick else 3),
+        partial(hub.doors, many(200, 2_000), runs),
+        partial(hub.deliveries, many(80, 1_000), many(30, 200), 20, 1 if quick else 3),
+        partial(hub.backlog, many(80, 1_000), 1 if quick else 3),
     ]
 
 

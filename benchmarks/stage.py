@@ -106,11 +106,15 @@ class Stage:
         answer.raise_for_status()
         return answer.json()
 
-    def listen(self) -> None:
-        """An endpoint that is told everything, and a receiver that knows its secret and has heard nothing."""
-        url = f"http://{HOST}:{self.receiver_port}/"
-        secret = self.call("POST", "/api/webhooks", {"url": url})["secret"]
-        self.http.put(url, content=secret.encode()).raise_for_status()
+    def listen(self) -> str:
+        """An endpoint that is told everything, and a receiver that knows its secret. Returns the secret."""
+        secret: str = self.call("POST", "/api/webhooks", {"url": f"http://{HOST}:{self.receiver_port}/"})["secret"]
+        self.forget(secret)
+        return secret
+
+    def forget(self, secret: str) -> None:
+        """The receiver has heard nothing."""
+        self.http.put(f"http://{HOST}:{self.receiver_port}/", content=secret.encode()).raise_for_status()
 
     def heard(self) -> Any:
         """The receiver's report."""

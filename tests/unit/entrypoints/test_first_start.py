@@ -114,7 +114,7 @@ def patchbay(*arguments: str, **environment: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def taken_place(folder: Path, what: str) -> dict[str, str]:
+def mistaken(folder: Path, what: str) -> dict[str, str]:
     """Settings that cannot work, each for a reason of its own."""
     (folder / "file").write_bytes(b"nonsense" * 1000)
     (folder / "folder").mkdir()
@@ -131,7 +131,7 @@ def taken_place(folder: Path, what: str) -> dict[str, str]:
 @pytest.mark.parametrize("what", ["no server", "no such host", "a folder", "garbage", "no data folder"])
 def test_an_operators_mistake_is_one_clear_line(tmp_path: Path, what: str) -> None:
     """It names what was tried, never a password; nothing is made, and the doctor finds it too."""
-    environment = taken_place(tmp_path, what)
+    environment = mistaken(tmp_path, what)
     for command in (("keys", "list"), ("migrate",), ("scheduler", "jobs"), ("serve",)):
         code, said = patchbay(*command, **environment)
         assert code == 1, said
