@@ -91,7 +91,7 @@ def machine() -> dict[str, Any]:
         "cpu": cpu,
         "cores": os.cpu_count(),
         "memory_gib": round(memory / 2**20, 1),
-        "system": platform.platform(),
+        "system": platform.system(),
         "load_before": [round(one, 2) for one in os.getloadavg()],
     }
 

@@ -27,7 +27,7 @@ class InvoiceState(Enum):
 
 @attrs.frozen
 class Line:
-    """One line: quantity times unit price. The price is in the invoice's currency and may be negative (a discount)."""
+    """One line: quantity times unit price. The price is in the invoice's currency."""
 
     description: str
     quantity: int

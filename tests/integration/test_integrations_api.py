@@ -47,7 +47,6 @@ async def test_stripe_is_connected_with_a_pasted_key(client: Client, hub: Hub, s
     assert kinds((await read(client, "/api/events"))["items"]) == ["integration.connected"]
 
 
-@both_databases
 async def test_a_wrong_key_is_named_and_nothing_is_kept(client: Client, hub: Hub, sandbox: Sandbox) -> None:
     """Whether it looks wrong or Stripe says so."""
     sandbox.stripe.revoked.add("sk_test_revoked")
@@ -69,7 +68,6 @@ async def test_a_wrong_key_is_named_and_nothing_is_kept(client: Client, hub: Hub
     assert await rows(hub) == before
 
 
-@both_databases
 async def test_a_connection_is_tested_and_its_trouble_noted(client: Client, sandbox: Sandbox) -> None:
     """By its id, by its provider, or named in the body; a key that was revoked shows in status and list."""
     connection = await stripe(client)
@@ -165,7 +163,6 @@ async def test_the_catalogue_says_what_to_type(client: Client, sandbox: Sandbox)
     assert (await client.get("/api/integrations/nonsense/status")).status_code == 404
 
 
-@both_databases
 async def test_no_secret_is_ever_shown_again(client: Client, hub: Hub, sandbox: Sandbox, tmp_path: Any) -> None:
     """Not in an answer, an event, the audit trail, or an error; in the database only sealed."""
     secrets = {
@@ -210,7 +207,6 @@ async def test_no_secret_is_ever_shown_again(client: Client, hub: Hub, sandbox: 
 # Notifications
 
 
-@both_databases
 async def test_a_notification_is_made_changed_tested_and_removed(client: Client, hub: Hub, sandbox: Sandbox) -> None:
     """With a webhook URL of its own; the same path with an id changes it."""
     path = "/api/integrations/notifications"
@@ -238,7 +234,6 @@ async def test_a_notification_is_made_changed_tested_and_removed(client: Client,
     assert (await client.post(f"{path}/{notification['id']}/test")).status_code == 404
 
 
-@both_databases
 async def test_an_event_reaches_every_channel_that_wants_it(client: Client, hub: Hub, sandbox: Sandbox) -> None:
     """Blocks in Slack, an embed in Discord, HTML and text by mail."""
     path = "/api/integrations/notifications"

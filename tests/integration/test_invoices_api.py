@@ -36,7 +36,6 @@ async def test_an_invoice_is_written_as_a_draft(client: Client) -> None:
     assert (await read(client, f"/api/invoices/{invoice['id']}"))["invoice"]["client"]["name"] == "Northwind"
 
 
-@both_databases
 async def test_every_currency_counts_in_its_own_units(client: Client) -> None:
     """Yen have no cents, dinars have thousandths."""
     for currency, price, minor, decimal in (
@@ -75,7 +74,6 @@ async def test_invoices_are_listed_by_status_and_page(client: Client) -> None:
     assert (await read(client, "/api/invoices", status="paid"))["items"] == []
 
 
-@both_databases
 async def test_a_draft_is_changed_and_nothing_else_is(client: Client, hub: Hub, sandbox: Sandbox) -> None:
     """What the client may hold already must not change under their hands."""
     await stripe(client)
@@ -133,7 +131,6 @@ async def test_an_invoice_is_sent_with_its_link(client: Client, hub: Hub, sandbo
     assert len(sandbox.mail.mails) == 3
 
 
-@both_databases
 async def test_what_cannot_be_sent_stays_as_it_was(client: Client, hub: Hub, sandbox: Sandbox) -> None:
     """No mail account, no provider, no address: said, and the draft is still a draft."""
     invoice = await an_invoice(client)
@@ -218,7 +215,6 @@ async def test_a_link_is_made_once_shown_and_expired(client: Client, hub: Hub, s
     assert (await client.delete(f"/api/integrations/stripe/payment-link/{other['id']}")).status_code == 404
 
 
-@both_databases
 async def test_a_link_ends_when_it_says(client: Client, sandbox: Sandbox, clock: MovingClock) -> None:
     """Thirty days unless told otherwise, never beyond a year or in the past."""
     await stripe(client)

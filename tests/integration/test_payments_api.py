@@ -120,7 +120,6 @@ async def test_a_client_pays_on_the_hosted_page_and_everyone_is_told(
     assert (await read(client, f"/api/webhooks/{endpoint['id']}/deliveries"))["success_rate"] == 1.0
 
 
-@both_databases
 @pytest.mark.parametrize("door", DOORS)
 async def test_every_door_for_stripe_leads_to_the_same_handler(
     client: Client, hub: Hub, sandbox: Sandbox, clock: MovingClock, door: str
@@ -207,7 +206,6 @@ async def test_the_return_and_the_webhooks_at_the_same_moment_pay_once(
     await check_paid_once(client, invoice["id"])
 
 
-@both_databases
 async def test_a_declined_card_leaves_the_invoice_open(
     client: Client, hub: Hub, sandbox: Sandbox, clock: MovingClock
 ) -> None:
@@ -316,7 +314,6 @@ async def test_an_invoice_that_was_paid_otherwise_closes_its_open_pages(
         assert (answer.status_code, "already paid" in answer.json()["detail"]) == (409, True)
 
 
-@both_databases
 async def test_a_payment_is_started_for_a_page_of_one_s_own(client: Client, hub: Hub, sandbox: Sandbox) -> None:
     """For any amount, or for what is due on an invoice; its client secret is for the payer's page alone."""
     await stripe(client)
@@ -444,7 +441,6 @@ async def test_a_refund_made_in_stripe_s_dashboard_is_noted(
     assert too_much.status_code == 409
 
 
-@both_databases
 async def test_a_refund_that_comes_back_is_refundable_again(
     client: Client, hub: Hub, sandbox: Sandbox, clock: MovingClock
 ) -> None:

@@ -60,7 +60,6 @@ async def test_an_invoice_whose_day_has_passed_becomes_overdue_once(
     await hosted(client, sandbox, link)
 
 
-@both_databases
 async def test_a_link_that_lapsed_is_expired_and_its_page_closed(
     client: Client, hub: Hub, sandbox: Sandbox, clock: MovingClock
 ) -> None:

@@ -78,7 +78,6 @@ async def test_an_endpoint_lives_through_its_nine_paths(client: Client, hub: Hub
     assert (await read(client, "/api/deliveries", destination_id=created["id"]))["items"] != []
 
 
-@both_databases
 async def test_a_delivery_verifies_and_is_recorded(client: Client, hub: Hub, sandbox: Sandbox) -> None:
     """By PyPI's standardwebhooks, with the secret that was shown once; any change to it is noticed."""
     endpoint = await an_endpoint(client, sandbox, headers={"X-Token": "tok-CANARY"})
@@ -199,7 +198,6 @@ async def test_a_receiver_that_does_not_answer_is_given_its_time_only(
     assert 900 < attempt["duration_ms"] < 4000
 
 
-@both_databases
 async def test_a_rotated_secret_signs_beside_the_old_one_for_a_while(
     client: Client, hub: Hub, sandbox: Sandbox, clock: MovingClock
 ) -> None:
@@ -273,7 +271,6 @@ async def the_deliveries_of_a_new_event(client: Client) -> list[Any]:
     return items
 
 
-@both_databases
 async def test_ten_failures_in_a_row_switch_an_endpoint_off(
     client: Client, hub: Hub, sandbox: Sandbox, clock: MovingClock
 ) -> None:
@@ -330,7 +327,6 @@ async def test_a_delivery_is_sent_again_by_hand(client: Client, hub: Hub, sandbo
     assert "delivery.sent_again" in actions
 
 
-@both_databases
 async def test_a_test_send_is_one_attempt_now(client: Client, hub: Hub, sandbox: Sandbox) -> None:
     """With the catalogue's sample, marked as a test; what fails is shown, and not retried."""
     endpoint = await an_endpoint(client, sandbox, events=["invoice.overdue"])

@@ -247,7 +247,7 @@ async def test_a_worker_whose_due_deliveries_may_not_begin_yet_is_quiet() -> Non
         await scene.publish(30, "order.shipped")
         await until_asked(scene, "slow.example", SHARE)
         scene.store.calls.clear()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)  # longer than the longest sleep, so that both loops have looked
         assert scene.store.calls["claim_deliveries"] <= 8
         assert scene.store.calls["claim_inbox"] == 0
         assert scene.store.calls["next_due"] <= 16
