@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check fmt faults bench clean
+.PHONY: help setup demo run test check fmt faults simulate bench clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -49,11 +49,13 @@ fmt: $(READY) ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff check --fix --quiet || true
 	@$(BIN)/ruff format
 
-faults: $(READY) ## kill the hub at ten moments of the story and see what is left; SEED=… for other moments
+faults: $(READY) ## kill processes 400 times over 40,000 deliveries, and all other faults (a quarter of an hour); SEED=…
 	@$(if $(SEED),PATCHBAY_FAULT_SEED=$(SEED)) $(BIN)/pytest tests/faults $(ARGS)
+	@$(if $(SEED),PATCHBAY_FAULT_SEED=$(SEED)) $(BIN)/python -m tests.faults.storm
 
-bench: $(READY) ## measure
+bench: $(READY) ## measure, beside other senders (half an hour; ARGS=--quick for a first look)
 	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks.delivery $(ARGS)
 
 clean: ## remove the environment, caches and the demo's leavings; never data/
 	@rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -18,7 +18,7 @@ LONGEST = 16_000
 _DEEPEST = 8
 _SECRET_NAMES = (
     "secret password passwd passphrase token authorization authorisation apikey webhookurl cookie credential privatekey"
-    " accesskey masterkey signature dsn databaseurl"
+    " accesskey masterkey signature dsn databaseurl queueurl proxyurl"
 ).split()
 _ASSIGNED = r"(?:secret|password|passwd|token|api_?key|authorization)[\w-]{0,40}[\"']?\s{0,4}"
 

@@ -4,6 +4,9 @@ The 26 characters are a ULID (github.com/ulid/spec): 48 bits of Unix millisecond
 """
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+"""Ten bits at a time: several ids are made for every delivery."""
+_SHIFTS = range(120, -1, -10)
 
 PREFIXES = {
     "organisation": "org",
@@ -25,6 +28,9 @@ PREFIXES = {
     "inbox": "inb",
     "audit": "aud",
     "call": "call",
+    "signing_key": "sgk",
+    "replay": "rpl",
+    "worker": "wrk",
 }
 """The prefix for each kind of thing; work records use the name of their kind (`client_…`)."""
 
@@ -38,5 +44,5 @@ def make_id(kind: str, at_ms: int, randomness: bytes) -> str:
         randomness: ten random bytes.
     """
     number = (at_ms & ((1 << 48) - 1)) << 80 | int.from_bytes(randomness[:10], "big")
-    text = "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    text = "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
     return f"{PREFIXES.get(kind, kind)}_{text}"

@@ -371,6 +371,7 @@ def _logs(settings: Settings) -> None:
 
 def _asyncio(work: Awaitable[T]) -> T:
     """Run to the end; a mistake of the operator's is one clear line and exit code 1, not a traceback."""
+    import uvloop
     from sqlalchemy.exc import SQLAlchemyError
 
     from adapters.persistence.migrate import DatabaseIsNewer
@@ -385,7 +386,7 @@ def _asyncio(work: Awaitable[T]) -> T:
 
     known = (Refusal, WrongKey, WrongKeyFile, KeyRingUnusable, DatabaseIsNewer, CannotListen, Held, UnknownJob)
     try:
-        return asyncio.run(run())
+        return uvloop.run(run())
     except known as error:
         _fail(str(error))
     except (OSError, SQLAlchemyError) as error:

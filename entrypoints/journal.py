@@ -6,7 +6,7 @@ import structlog
 
 from application.ports.journal import Journal
 from domain.inbox import Received
-from domain.notifications.attempts import Attempt
+from domain.notifications.attempts import Attempt, Verdict
 from domain.notifications.deliveries import Delivery
 from entrypoints.metrics import Metrics
 
@@ -21,8 +21,9 @@ class LoggedJournal(Journal):
 
     def tried(self, delivery: Delivery, attempt: Attempt) -> None:
         outcome = attempt.outcome
-        self._metrics.tried.labels(delivery.kind.value, outcome.verdict.value).inc()
-        self._metrics.attempt_seconds.labels(delivery.kind.value).observe(outcome.duration.total_seconds())
+        self._metrics.observe_attempt(delivery.kind.value, outcome.verdict.value, outcome.duration.total_seconds())
+        if outcome.verdict is Verdict.DELIVERED and attempt.number == 1:
+            return  # the usual: it is counted, and shown in the console; a line each would cost more than the delivery
         self._log.info(
             "delivery tried",
             delivery_id=delivery.id,
@@ -47,3 +48,6 @@ class LoggedJournal(Journal):
             state=received.state.value,
             tries=received.tries,
         )
+
+    def troubled(self, doing: str, error: Exception) -> None:
+        self._log.error("worker troubled", doing=doing, error=type(error).__name__, exc_info=error)

@@ -36,7 +36,28 @@ class Metrics:
             ["provider", "state"],
             registry=registry,
         )
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._tried: dict[tuple[str, str], Counter] = {}
+        self._seconds: dict[str, Histogram] = {}
         self.jobs = Counter("patchbay_jobs_total", "Scheduled jobs run", ["job", "outcome"], registry=registry)
+
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        kept = self._answered.get((method, route, status))
+        if kept is None:
+            counter, histogram = self.requests.labels(method, route, str(status)), self.request_seconds
+            kept = self._answered[method, route, status] = (counter, histogram.labels(method, route))
+        kept[0].inc()
+        kept[1].observe(seconds)
+
+    def observe_attempt(self, kind: str, verdict: str, seconds: float) -> None:
+        """Count one attempt. Looking a metric's child up costs more than counting, so children are kept."""
+        counter = self._tried.get((kind, verdict))
+        if counter is None:
+            counter = self._tried[kind, verdict] = self.tried.labels(kind, verdict)
+            self._seconds.setdefault(kind, self.attempt_seconds.labels(kind))
+        counter.inc()
+        self._seconds[kind].observe(seconds)
 
     def observe_backlog(self, backlog: Mapping[str, Any], now: datetime) -> None:
         """Set the gauges that are read from the database."""

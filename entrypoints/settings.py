@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from adapters.http.guard import AddressGuard
+from adapters.http.proxy import Proxy
+from adapters.queue import check_queue_url
 
 PREFIX = "PATCHBAY_"
 
@@ -31,6 +33,8 @@ class Settings:
     """Where the key file and the SQLite database are (default ./data)."""
     database_url: str
     """sqlite:///path or postgresql://user:password@host/name (default: patchbay.db in data_dir)."""
+    queue_url: str | None
+    """nats://… or tls://… (JetStream), postgresql://…, or embedded: (default: follows the database)."""
     host: str
     """The address to listen on (default 127.0.0.1)."""
     port: int
@@ -43,6 +47,10 @@ class Settings:
     """The key ring itself, instead of a file."""
     allow_networks: tuple[str, ...]
     """Private addresses that may be reached all the same: CIDRs or host:port, separated by commas."""
+    proxy_url: str | None = attrs.field(repr=False)
+    """An http:// proxy for what users address: webhooks, Slack, Discord, token servers."""
+    no_proxy: tuple[str, ...]
+    """Hosts that are reached without the proxy, separated by commas."""
     stripe_url: str
     """Where Stripe's API is; an emulator can stand in."""
     log_level: str
@@ -51,6 +59,10 @@ class Settings:
     """json or console (default: console on a terminal)."""
     retention_days: int
     """How long finished deliveries and handled webhooks are kept (default 90)."""
+    payload_days: int
+    """How long the headers and bodies of delivery attempts are kept (default 30)."""
+    audit_days: int
+    """How long the audit trail is kept (default 400)."""
     organisation: str
     """The name of the organisation made at the first start (default My organisation)."""
     owner_email: str
@@ -62,6 +74,21 @@ class Settings:
     def retention(self) -> timedelta:
         """retention_days as a length of time."""
         return timedelta(days=self.retention_days)
+
+    @property
+    def payload_retention(self) -> timedelta:
+        """payload_days as a length of time."""
+        return timedelta(days=self.payload_days)
+
+    @property
+    def audit_retention(self) -> timedelta:
+        """audit_days as a length of time."""
+        return timedelta(days=self.audit_days)
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """The proxy, if there is one."""
+        return None if self.proxy_url is None else Proxy(self.proxy_url, self.no_proxy)
 
     @property
     def secure_cookies(self) -> bool:
@@ -78,16 +105,21 @@ class Settings:
         settings = cls(
             data_dir=data_dir,
             database_url=reader.database("DATABASE_URL", f"sqlite:///{data_dir / 'patchbay.db'}"),
+            queue_url=reader.queue("QUEUE_URL"),
             host=host,
             port=port,
             public_url=reader.url("PUBLIC_URL", f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"),  # noqa: S104
             key_file=Path(reader.text("KEY_FILE", str(data_dir / "keys.json"))).expanduser(),
             key_ring=reader.text("KEY_RING", "") or None,
             allow_networks=reader.networks("ALLOW_NETWORKS"),
+            proxy_url=reader.proxy("PROXY_URL", reader.many("NO_PROXY")),
+            no_proxy=reader.many("NO_PROXY"),
             stripe_url=reader.url("STRIPE_URL", "https://api.stripe.com"),
             log_level=reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
             log_format=reader.choice("LOG_FORMAT", "auto", ("auto", "json", "console")),
             retention_days=reader.number("RETENTION_DAYS", 90, least=1, most=3650),
+            payload_days=reader.number("PAYLOAD_DAYS", 30, least=1, most=3650),
+            audit_days=reader.number("AUDIT_DAYS", 400, least=1, most=3650),
             organisation=reader.text("ORGANISATION", "My organisation"),
             owner_email=reader.text("OWNER_EMAIL", "owner@localhost"),
             metrics_token=reader.text("METRICS_TOKEN", "") or None,
@@ -147,8 +179,29 @@ class _Reader:
             return default
         return text.replace("postgres://", "postgresql://", 1)
 
+    def queue(self, name: str) -> str | None:
+        text = self.text(name, "")
+        try:
+            if text:
+                check_queue_url(text)
+        except ValueError as error:
+            self.mistakes.append(f"{PREFIX}{name}: {error}.")
+        return text or None
+
+    def proxy(self, name: str, past: tuple[str, ...]) -> str | None:
+        text = self.text(name, "")
+        try:
+            if text:
+                Proxy(text, past)
+        except ValueError as error:
+            self.mistakes.append(f"{PREFIX}{name} or {PREFIX}NO_PROXY: {error}")
+        return text or None
+
+    def many(self, name: str) -> tuple[str, ...]:
+        return tuple(entry.strip() for entry in self.text(name, "").split(",") if entry.strip())
+
     def networks(self, name: str) -> tuple[str, ...]:
-        entries = tuple(entry.strip() for entry in self.text(name, "").split(",") if entry.strip())
+        entries = self.many(name)
         try:
             AddressGuard(entries)
         except ValueError as error:

@@ -12,13 +12,21 @@ from prometheus_client import CollectorRegistry
 from adapters.clock import RandomIds, SystemClock
 from adapters.http.guard import AddressGuard
 from adapters.http.outgoing import GuardedOutgoing
+from adapters.http.tls import TlsIdentities
 from adapters.passwords import ArgonPasswords
 from adapters.persistence.database import Database
+from adapters.persistence.dispatch import SqlDispatch
+from adapters.persistence.inbox import SqlWebhookInbox
+from adapters.persistence.intake import SqlIntake
 from adapters.persistence.leases import SqlLeases
 from adapters.persistence.migrate import begun
+from adapters.persistence.pruning import SqlPruning
+from adapters.persistence.statistics import SqlStatistics
 from adapters.persistence.store import SqlStore
 from adapters.providers import KnownProviders
+from adapters.queue import queue_at
 from adapters.queue.embedded import EmbeddedQueue
+from adapters.signer import Ed25519Signer
 from adapters.vault import KeyRing, SealedVault
 from application.billing.close_checkouts import CloseCheckouts
 from application.billing.intents import StartPayment
@@ -29,29 +37,52 @@ from application.billing.send_invoice import SendInvoice
 from application.billing.settle import Settle
 from application.connections.connect import Connect, PublicUrl
 from application.connections.manage import ChangeConnection, Disconnect, TestConnection
-from application.inbox.handle import HandleAgain, HandleInbox
+from application.delivery.consequences import Consequences
+from application.delivery.handover import Handover
+from application.inbox.decide import DownloadWebhook, HandleAgain, HandleManyAgain, SkipWebhook
+from application.inbox.handle import HandleInbox
 from application.inbox.receive import ReceiveWebhook
+from application.inbox.senders import KnownSenders
+from application.inbox.sweep import SweepMissed
 from application.notifications.carry import Carry, ConsoleUrl
+from application.notifications.client_credentials import ClientCredentials
 from application.notifications.configurations import PreviewNotification, RemoveNotification, SaveNotification
 from application.notifications.deliver_due import DeliverDue
+from application.notifications.endpoint_settings import EndpointSetup, OwnAddresses
 from application.notifications.endpoints import ChangeEndpoint, CreateEndpoint, RemoveEndpoint, RotateSecret
-from application.notifications.publish_event import PublishEvent
-from application.notifications.send_again import SendAgain
+from application.notifications.looking import LookAtEndpoints
+from application.notifications.polling import AcknowledgePolled, PollEndpoint, SeekPolled
+from application.notifications.previews import PreviewEndpoint
+from application.notifications.publish_events import PublishEvents
+from application.notifications.replays import CancelReplay, StartReplay
+from application.notifications.run_replays import RunReplays
+from application.notifications.send_again import RetryLane, SendAgain
+from application.notifications.signing_keys import SigningKeys
+from application.notifications.skipping import SkipDelivery
+from application.notifications.statistics import ReadStatistics
 from application.notifications.tell import Tell
 from application.notifications.try_out import TryOut
 from application.organisations.keys import IssueKey, RecogniseKey, RevokeKey
 from application.organisations.people import ChangePassword, FoundOrganisation, RecogniseSession, SignIn
 from application.ports.clock import Clock
+from application.ports.dispatch import Dispatch
 from application.ports.ids import Ids
+from application.ports.inbox import WebhookInbox
+from application.ports.intake import Intake
 from application.ports.journal import Journal
 from application.ports.leases import Leases
-from application.ports.outgoing import Outgoing
+from application.ports.outgoing import ClientIdentities, Outgoing
 from application.ports.passwords import Passwords
 from application.ports.providers import Providers
+from application.ports.pruning import Pruning
+from application.ports.signer import Signer
+from application.ports.statistics import Statistics
 from application.ports.store import Store
 from application.ports.vault import Vault, WrongKey
 from application.ports.work_queue import WorkQueue
-from application.upkeep.jobs import ExpireLinks, ForgetOld, MarkOverdue, ResumeRefunds, Retention
+from application.upkeep.jobs import ExpireLinks, ExpireWaiting, ForgetOld, MarkOverdue, ResumeRefunds, Retention
+from application.upkeep.pruning import Prune
+from application.upkeep.statistics import RollUpStatistics
 from application.work.change_record import ChangeRecord
 from application.work.create_record import CreateRecord
 from application.work.remove_record import RemoveRecord
@@ -62,30 +93,42 @@ from entrypoints.settings import Settings
 
 T = TypeVar("T")
 
-JOBS = (MarkOverdue, ExpireLinks, ResumeRefunds, ForgetOld)
+JOBS = (MarkOverdue, ExpireLinks, ExpireWaiting, ResumeRefunds, ForgetOld, Prune, RollUpStatistics, SweepMissed)
 
 USE_CASES: tuple[type[Any], ...] = (
+    AcknowledgePolled,
+    CancelReplay,
     Carry,
     ChangeConnection,
     ChangeEndpoint,
     ChangePassword,
     ChangeRecord,
+    ClientCredentials,
     CloseCheckouts,
     Connect,
+    Consequences,
     CreateEndpoint,
     CreateInvoice,
     CreatePaymentLink,
     CreateRecord,
     DeliverDue,
     Disconnect,
+    DownloadWebhook,
+    EndpointSetup,
     ExpirePaymentLink,
     FollowPaymentLink,
     FoundOrganisation,
     HandleAgain,
     HandleInbox,
+    HandleManyAgain,
     IssueKey,
+    KnownSenders,
+    LookAtEndpoints,
+    PollEndpoint,
+    PreviewEndpoint,
     PreviewNotification,
-    PublishEvent,
+    PublishEvents,
+    ReadStatistics,
     ReceiveWebhook,
     RecogniseKey,
     RecogniseSession,
@@ -93,16 +136,23 @@ USE_CASES: tuple[type[Any], ...] = (
     RemoveEndpoint,
     RemoveNotification,
     RemoveRecord,
+    RetryLane,
     ReturnFromCheckout,
     ReviseInvoice,
     RevokeKey,
     RotateSecret,
+    RunReplays,
     SaveNotification,
+    SeekPolled,
     SendAgain,
     SendInvoice,
     Settle,
     SignIn,
+    SigningKeys,
+    SkipDelivery,
+    SkipWebhook,
     StartPayment,
+    StartReplay,
     Tell,
     TestConnection,
     TryOut,
@@ -110,7 +160,18 @@ USE_CASES: tuple[type[Any], ...] = (
     *JOBS,
 )
 
-GIVEN: tuple[type[Any], ...] = (Store, Leases, Vault, Clock, Ids, Providers, Settings, Metrics, CollectorRegistry)
+GIVEN: tuple[type[Any], ...] = (
+    Store,
+    WebhookInbox,
+    Leases,
+    Vault,
+    Clock,
+    Ids,
+    Providers,
+    Settings,
+    Metrics,
+    CollectorRegistry,
+)
 
 CANARY = "vault-canary"
 
@@ -128,6 +189,7 @@ class Hub:
     outgoing: GuardedOutgoing
     providers: KnownProviders
     metrics: Metrics
+    queue: WorkQueue
     _container: punq.Container
 
     @classmethod
@@ -137,26 +199,41 @@ class Hub:
         ids = ids or RandomIds()
         database = Database.at(settings.database_url)
         guard = AddressGuard(settings.allow_networks)
-        outgoing = GuardedOutgoing(guard)
-        queue = EmbeddedQueue()
+        outgoing = GuardedOutgoing(guard, proxy=settings.proxy)
+
+        async def installation() -> str:
+            return await store.mark_once("installation", ids.token())
+
+        queue = queue_at(settings.queue_url, settings.database_url, installation, database.version)
+        store = SqlStore(database, clock, queue)
         providers = KnownProviders.open(outgoing, guard, clock, stripe_url=settings.stripe_url)
         registry = CollectorRegistry()
         metrics = Metrics(registry)
+        handover = Handover()
         container = punq.Container()
         instances: tuple[tuple[Any, Any], ...] = (
             (Clock, clock),
             (Ids, ids),
-            (Store, SqlStore(database, clock, queue)),
+            (Store, store),
+            (WebhookInbox, SqlWebhookInbox(database, queue)),
+            (Dispatch, SqlDispatch(database, settings.public_url)),
+            (Intake, SqlIntake(database, ids, queue, handover)),
+            (Handover, handover),
+            (Signer, Ed25519Signer()),
             (Leases, SqlLeases(database, clock, ids)),
             (WorkQueue, queue),
             (Vault, SealedVault(ring)),
             (Outgoing, outgoing),
+            (ClientIdentities, TlsIdentities()),
+            (OwnAddresses, OwnAddresses(settings.public_url, settings.host, settings.port)),
             (Providers, providers),
             (Passwords, ArgonPasswords()),
             (PublicUrl, PublicUrl(settings.public_url)),
             (ConsoleUrl, ConsoleUrl(f"{settings.public_url}/console")),
             (RetrySchedule, DEFAULT),
-            (Retention, Retention(settings.retention)),
+            (Retention, Retention(settings.retention, settings.payload_retention, settings.audit_retention)),
+            (Pruning, SqlPruning(database)),
+            (Statistics, SqlStatistics(database)),
             (Settings, settings),
             (Metrics, metrics),
             (Journal, LoggedJournal(metrics)),
@@ -165,8 +242,8 @@ class Hub:
         for port, instance in instances:
             container.register(port, instance=instance)
         for use_case in USE_CASES:
-            container.register(use_case)
-        return cls(settings, database, outgoing, providers, metrics, container)
+            container.register(use_case, scope=punq.Scope.singleton)
+        return cls(settings, database, outgoing, providers, metrics, queue, container)
 
     def resolve(self, kind: type[T]) -> T:
         """A use case, or what stands behind a port."""
@@ -174,7 +251,7 @@ class Hub:
         return found
 
     def dependencies(self) -> Mapping[str, Any]:
-        """Everything a request handler may ask for by name: `publish_event` is the PublishEvent use case."""
+        """Everything a request handler may ask for by name: `publish_events` is the PublishEvents use case."""
         kinds: tuple[type[Any], ...] = (*USE_CASES, *GIVEN)
         named: dict[str, Any] = {_snake(kind.__name__): self.resolve(kind) for kind in kinds}
         return {**named, "registry": named.pop("collector_registry")}
@@ -199,6 +276,7 @@ class Hub:
 
     async def close(self) -> None:
         """Let go of connections."""
+        await self.queue.aclose()
         await self.outgoing.aclose()
         await self.providers.aclose()
         await self.database.close()

@@ -85,11 +85,18 @@ class Server:
         }
         with (self._folder / "log").open("wb") as log:
             common |= {"stdout": log, "stderr": subprocess.STDOUT}
-            make = [programs / "bin/initdb", "--pgdata", data, "--auth=trust", "--username=postgres", "--encoding=utf8"]
+            make: list[str | Path] = [
+                programs / "bin/initdb",
+                "--pgdata",
+                data,
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=utf8",
+            ]
             if subprocess.run([*make, "--locale=C", "--no-sync"], check=False, **common).returncode:
                 raise Unstartable(f"initdb failed: {self._log()}")
             settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
-            command = [programs / "bin/postgres", "-D", data, "-k", self._folder, *settings]
+            command: list[str | Path] = [programs / "bin/postgres", "-D", data, "-k", self._folder, *settings]
             self._process = subprocess.Popen(command, **common)
         deadline = time.monotonic() + _PATIENCE_S
         while not self._answers():

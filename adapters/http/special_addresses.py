@@ -1,8 +1,8 @@
 """Which IP addresses are not part of the public internet, and which IPv6 addresses carry an IPv4 address inside.
 
 The rows are those of the two IANA special-purpose address registries that are not globally reachable, each with the RFC
-that set it aside. For IPv6 the rule is turned round: only 2000::/3 is allotted to the public internet (RFC 4291, section
-2.4), and all the rest is refused, whether or not it has a row.
+that set it aside, and one public address that a cloud answers itself. For IPv6 the rule is turned round: only 2000::/3 is
+allotted to the public internet (RFC 4291, section 2.4), and all the rest is refused, whether or not it has a row.
 """
 
 from collections.abc import Iterator
@@ -37,6 +37,8 @@ SPECIAL: tuple[Special, ...] = (
     _v4("10.0.0.0/8", "private", "RFC 1918"),
     _v4("100.64.0.0/10", "carrier-grade NAT", "RFC 6598"),
     _v4("127.0.0.0/8", "loopback", "RFC 1122, section 3.2.1.3"),
+    # Public by number, but in an Azure machine it is the platform, which hands out the machine's certificates.
+    _v4("168.63.129.16/32", "cloud platform", "Microsoft Learn, What is IP address 168.63.129.16"),
     _v4("169.254.0.0/16", "link-local", "RFC 3927"),  # the metadata services of the clouds, too
     _v4("172.16.0.0/12", "private", "RFC 1918"),
     _v4("192.0.0.0/24", "protocol-assignment", "RFC 6890"),

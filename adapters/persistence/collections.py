@@ -1,5 +1,6 @@
 """The collections of a unit of work: every statement carries the organisation, so that none can forget it."""
 
+from collections.abc import Collection as Several
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -7,9 +8,11 @@ from typing import Any, Generic, TypeVar, cast, final
 
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from adapters.persistence import tables
+from adapters.persistence import tables, waiting
 from adapters.persistence.database import Database
+from adapters.persistence.replayable import SqlReplayable, chosen
 from adapters.persistence.rows import Mapper, attempt_from_row, attempt_to_row, plain
 from application.ports.store import (
     AlreadyThere,
@@ -27,10 +30,15 @@ from application.ports.store import (
 from domain.inbox import InboxState, Received
 from domain.notifications.attempts import Attempt
 from domain.notifications.deliveries import Delivery, DeliveryState
+from domain.notifications.selection import Selection
+from domain.notifications.statistics import Counted
 from domain.refusals import NotFound
 from domain.work.records import Kind, Record
 
 T = TypeVar("T")
+
+SUBSCRIPTIONS = "subscriptions"
+"""The counter that counts up when an organisation's endpoints or notifications change."""
 
 
 class SqlCollection(Collection[T], Generic[T]):
@@ -128,9 +136,75 @@ class SqlCollection(Collection[T], Generic[T]):
         assert owner == self._organisation_id, "a unit of work writes only its own organisation's things"
 
 
+_OPEN = (DeliveryState.PENDING.value, DeliveryState.WAITING.value)
+
+
+async def stir(connection: AsyncConnection, organisation_id: str, destination_id: str) -> None:
+    """Have the worker that holds a destination's lane look at it anew, and try at once what it waits with."""
+    table = tables.lanes
+    await connection.execute(
+        update(table)
+        .where(table.c.destination_id == destination_id, table.c.organisation_id == organisation_id)
+        .values(revision=table.c.revision + 1, paused_until=None)
+    )
+
+
+class SqlSubscriptions(SqlCollection[T], Generic[T]):
+    """Endpoints, or notifications: whoever remembers who wants which events learns from a counter that it changed."""
+
+    def __init__(
+        self,
+        database: Database,
+        connection: AsyncConnection,
+        organisation_id: str,
+        mapper: Mapper[T],
+        name: str,
+        counters: Counters,
+    ) -> None:
+        super().__init__(database, connection, organisation_id, mapper, name)
+        self._counters = counters
+        self.changed: set[str] = set()
+        """Destinations whose settings this unit of work has changed."""
+
+    async def add(self, thing: T) -> None:
+        await super().add(thing)
+        await self._counters.next(SUBSCRIPTIONS)
+
+    async def save(self, thing: T) -> T:
+        saved = await super().save(thing)
+        await self._changed(cast("Any", thing).id)
+        return saved
+
+    async def remove(self, id: str) -> None:
+        await super().remove(id)
+        await self._changed(id)
+
+    async def _changed(self, id: str) -> None:
+        await self._counters.next(SUBSCRIPTIONS)
+        await stir(self._connection, self._organisation_id, id)
+        self.changed.add(id)
+
+
 @final
-class SqlDeliveries(SqlCollection[Delivery], Deliveries):
+class SqlDeliveries(SqlCollection[Delivery], SqlReplayable, Deliveries):
     """Deliveries, with what is asked of many at once."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.lanes: set[str] = set()
+        """The destinations for which this unit of work has brought work."""
+        self.stirred: set[str] = set()
+        """The destinations whose lanes are to be looked at anew."""
+
+    async def add(self, thing: Delivery) -> None:
+        await super().add(thing)
+        self.lanes.add(thing.destination_id)
+
+    async def save(self, thing: Delivery) -> Delivery:
+        if thing.state is DeliveryState.PENDING:
+            self.added = True
+            self.lanes.add(thing.destination_id)
+        return await super().save(thing)
 
     async def add_all(self, deliveries: Sequence[Delivery]) -> None:
         rows = [self._mapper.to_row(delivery) for delivery in deliveries]
@@ -139,6 +213,10 @@ class SqlDeliveries(SqlCollection[Delivery], Deliveries):
         if rows:
             await self._connection.execute(self._table.insert(), rows)
             self.added = True
+            self.lanes.update(row["destination_id"] for row in rows)
+
+    async def selected(self, slice: Slice, selection: Selection) -> Page[Delivery]:
+        return await self._part(slice, chosen(selection))
 
     async def cancel_pending(self, destination_id: str, reason: str, now: datetime) -> int:
         waiting = (
@@ -146,7 +224,7 @@ class SqlDeliveries(SqlCollection[Delivery], Deliveries):
             .where(
                 self._mine,
                 self._table.c.destination_id == destination_id,
-                self._table.c.state == DeliveryState.PENDING.value,
+                self._table.c.state.in_(_OPEN),
             )
             # In the order in which workers record, so that neither holds what the other waits for.
             .order_by(self._table.c.id)
@@ -154,16 +232,54 @@ class SqlDeliveries(SqlCollection[Delivery], Deliveries):
         )
         result = await self._connection.execute(
             update(self._table)
-            .where(self._table.c.id.in_(waiting), self._table.c.state == DeliveryState.PENDING.value)
-            # A worker that holds one of them must not record over this.
-            .values(
-                state=DeliveryState.CANCELLED.value,
-                last_error=reason,
-                finished_at=now,
-                generation=self._table.c.generation + 1,
-            )
+            .where(self._table.c.id.in_(waiting), self._table.c.state.in_(_OPEN))
+            .values(state=DeliveryState.CANCELLED.value, last_error=reason, finished_at=now)
         )
         return result.rowcount
+
+    async def stir(self, destination_id: str) -> None:
+        await stir(self._connection, self._organisation_id, destination_id)
+        self.stirred.add(destination_id)
+
+    async def head(self, destination_id: str) -> Delivery | None:
+        query = waiting.first_pending(destination_id).where(self._mine)
+        row = (await self._connection.execute(query)).mappings().first()
+        return None if row is None else self._mapper.from_row(cast("Mapping[str, Any]", row))
+
+    async def waiting(
+        self, destination_id: str, now: datetime, limit: int, after: str | None = None
+    ) -> tuple[Delivery, ...]:
+        query = waiting.waiting(destination_id, now, limit, after).where(self._mine)
+        rows = (await self._connection.execute(query)).mappings().all()
+        return tuple(self._mapper.from_row(cast("Mapping[str, Any]", row)) for row in rows)
+
+    async def hand_out(self, ids: Several[str]) -> None:
+        await self._connection.execute(waiting.hand_out(self._mine, ids))
+
+    async def collect(
+        self, destination_id: str, now: datetime, *, ids: Several[str] = (), up_to: str | None = None
+    ) -> int:
+        ended = waiting.collect(self._mine, destination_id, now, ids, up_to)
+        return await self._ended(ended, destination_id, Counted.DELIVERED, now)
+
+    async def expire_waiting(self, destination_id: str, now: datetime) -> int:
+        ended = waiting.expire(self._mine, destination_id, now)
+        return await self._ended(ended, destination_id, Counted.EXPIRED, now)
+
+    async def _ended(
+        self, statement: ReturningUpdate[Any], destination_id: str, outcome: Counted, now: datetime
+    ) -> int:
+        made = (await self._connection.execute(statement)).scalars().all()
+        if made:
+            given = (self._database, self._organisation_id, destination_id, outcome, made, now)
+            await self._connection.execute(waiting.counted(*given))
+        return len(made)
+
+    async def hand_over(self, destination_id: str, state: DeliveryState) -> None:
+        await self._connection.execute(waiting.hand_over(self._mine, destination_id, state))
+        if state is DeliveryState.PENDING:
+            self.added = True
+            self.lanes.add(destination_id)
 
     async def counts(self, destination_id: str | None = None) -> Mapping[str, int]:
         query = select(self._table.c.state, func.count()).where(self._mine).group_by(self._table.c.state)

@@ -3,23 +3,53 @@
 import asyncio
 import errno
 import os
+import socket
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import create_engine, event
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.schema import Table
+
+T = TypeVar("T")
 
 _WAL_TRIES = 200
 _WAL_PAUSE = 0.02
 """Seconds. It stops the event loop for a moment, at the very first start only."""
+
+_CONNECT_S = 5
+"""How long a PostgreSQL may take to answer a new connection."""
+
+_SQLITE_AWAY = frozenset({5, 6, 8, 10, 13, 14})
+"""Busy, locked, read-only, I/O error, full, cannot open (https://sqlite.org/rescode.html)."""
+
+_POSTGRES_AWAY = ("08", "53", "57P", "25006")
+"""Connection, resources (a full disk is 53100), shut down, read-only (PostgreSQL, appendix A)."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database cannot be reached or cannot write now: no fault of what was asked, and it may pass."""
+    if isinstance(error, PoolTimeout | ConnectionError | FileNotFoundError | TimeoutError | socket.gaierror):
+        return True
+    cause = (
+        error.orig if isinstance(error, DBAPIError) else error
+    )  # while it connects, the driver's own error comes through
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _SQLITE_AWAY
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return str(getattr(cause, "sqlstate", None) or "").startswith(_POSTGRES_AWAY)
 
 
 class Database:
@@ -29,9 +59,11 @@ class Database:
     time-out keeps processes apart. `synchronous=FULL` makes a commit survive a power cut.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, direct: Engine | None = None) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
+        self._direct = direct
+        self._threads = {writes: ThreadPoolExecutor(1, "sqlite") for writes in (True, False)} if direct else {}
         self._line: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     @classmethod
@@ -44,17 +76,27 @@ class Database:
             engine = create_async_engine(
                 parsed.set(drivername="sqlite+aiosqlite"), pool_size=8, max_overflow=16, hide_parameters=True
             )
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        else:
-            query = dict(parsed.query)
-            if "sslmode" in query:  # libpq's word, which people paste; asyncpg says ssl
-                query["ssl"] = query.pop("sslmode")
-            parsed = parsed.set(drivername="postgresql+asyncpg", query=query)
-            engine = create_async_engine(
-                parsed, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
+            direct = create_engine(
+                parsed.set(drivername="sqlite"), hide_parameters=True, connect_args={"check_same_thread": False}
             )
-        return cls(engine)
+            for one in (engine.sync_engine, direct):
+                event.listen(one, "connect", _prepare_sqlite)
+                event.listen(one, "begin", _begin_sqlite)
+            return cls(engine, direct if parsed.database else None)
+        query = dict(parsed.query)
+        if "sslmode" in query:  # libpq's word, which people paste; asyncpg says ssl
+            query["ssl"] = query.pop("sslmode")
+        parsed = parsed.set(drivername="postgresql+asyncpg", query=query)
+        return cls(
+            create_async_engine(
+                parsed,
+                pool_size=10,
+                max_overflow=10,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args={"timeout": _CONNECT_S},
+            )
+        )
 
     @staticmethod
     def is_missing(url: str) -> bool:
@@ -68,10 +110,10 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write. Leaving without `commit()` rolls back."""
         if not self.is_sqlite:
-            async with self.engine.connect() as connection:
+            async with self.engine.connect() as connection, _sound(connection):
                 yield connection
             return
-        async with self._writers(), self.engine.connect() as connection:
+        async with self._writers(), self.engine.connect() as connection, _sound(connection):
             yield await connection.execution_options(patchbay_writes=True)
 
     @asynccontextmanager
@@ -81,6 +123,50 @@ class Database:
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         async with self.engine.connect() as connection:
             yield await connection.execution_options(**options)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Do work in a transaction of its own, which is committed when it returns and undone when it raises.
+
+        For what is done thousands of times a second: on SQLite the work runs in one thread from its first statement to the
+        commit, where `writing` would change threads for every statement.
+        """
+        if self._direct is None:
+            async with self.writing() as connection:
+                done = await connection.run_sync(work)
+                await connection.commit()
+            return done
+        async with self._writers():
+            return await asyncio.get_running_loop().run_in_executor(self._threads[True], self._do, work, True)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """As `write`, for what only reads; it waits for no writer."""
+        if self._direct is None:
+            async with self.reading() as connection:
+                return await connection.run_sync(work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads[False], self._do, work, False)
+
+    async def version(self) -> int:
+        """A number that is another one after a commit that `write` of this process did not make. For SQLite only."""
+        assert self._direct is not None
+        return await asyncio.get_running_loop().run_in_executor(self._threads[True], self._version)
+
+    def _version(self) -> int:
+        assert self._direct is not None
+        with self._direct.connect() as connection:
+            # Of the connection that writes: what it commits itself does not count (sqlite.org/pragma.html#pragma_data_version).
+            return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+    def _do(self, work: Callable[[Connection], T], writes: bool) -> T:
+        assert self._direct is not None
+        with self._direct.connect() as connection:
+            connection.execution_options(patchbay_writes=writes)
+            try:
+                done = work(connection)
+                connection.commit()
+            finally:
+                if _failed(connection):
+                    connection.invalidate()
+            return done
 
     def _writers(self) -> asyncio.Lock:
         """The line the writers stand in. A lock belongs to one event loop; another loop gets a line of its own."""
@@ -95,7 +181,27 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        for thread in self._threads.values():
+            await asyncio.get_running_loop().run_in_executor(None, thread.shutdown)
+        if self._direct is not None:
+            self._direct.dispose()
         await self.engine.dispose()
+
+
+@asynccontextmanager
+async def _sound(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Throw the connection away if its COMMIT failed: SQLAlchemy takes that transaction for ended, and the database may not.
+    The next who got it from the pool would find a transaction open, or commit what was given up."""
+    try:
+        yield
+    finally:
+        if _failed(connection.sync_connection):
+            await connection.invalidate()
+
+
+def _failed(connection: Connection | None) -> bool:
+    transaction = None if connection is None else connection.get_transaction()
+    return transaction is not None and not transaction.is_active
 
 
 def _make_room(path: Path) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import final
 
-from sqlalchemy import delete
+from sqlalchemy import delete, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.persistence import tables
 from adapters.persistence.database import Database
@@ -38,10 +39,24 @@ class SqlLeases(Leases):
                 raise Held(f"'{name}' is being worked on by someone else.")
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_POLL)
+        renewing = asyncio.create_task(self._renew(name, holder, for_))
         try:
             yield
         finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
             await self._release(name, holder)
+
+    async def _renew(self, name: str, holder: str, for_: timedelta) -> None:
+        """While the holder lives the lease does not run out, so that it can be short: a dead one's is free soon."""
+        table = tables.leases
+        mine = update(table).where(table.c.name == name, table.c.holder == holder)
+        while True:
+            await asyncio.sleep(self._clock.seconds_until(self._clock.now() + for_ / 3))
+            with suppress(SQLAlchemyError, OSError):  # the database is away: the next time may do
+                async with self._database.writing() as connection:
+                    await connection.execute(mine.values(until=self._clock.now() + for_))
+                    await connection.commit()
 
     async def _take(self, name: str, holder: str, for_: timedelta) -> bool:
         table = tables.leases

@@ -1,11 +1,11 @@
 """The store over SQL: units of work for the use cases, and the few questions that cross organisations."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar, cast, final
 
-from sqlalchemy import Column, ColumnElement, Select, Table, and_, case, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import Column, ColumnElement, Table, and_, delete, func, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.persistence import tables
@@ -17,11 +17,12 @@ from adapters.persistence.collections import (
     SqlDeliveries,
     SqlInbox,
     SqlRecords,
+    SqlSubscriptions,
 )
 from adapters.persistence.database import Database
-from adapters.persistence.rows import Mapper, attempt_to_row
+from adapters.persistence.rows import Mapper
 from application.ports.clock import Clock
-from application.ports.store import SHARE, AlreadyThere, Claimed, Store, Tried, Work
+from application.ports.store import AlreadyThere, Store, Work
 from application.ports.work_queue import Topic, WorkQueue
 from domain.audit import AuditEntry
 from domain.billing.invoices import Invoice
@@ -29,10 +30,12 @@ from domain.billing.links import Checkout, PaymentLink
 from domain.billing.payments import Payment, Refund
 from domain.connections.connection import Connection
 from domain.events import Event
-from domain.inbox import InboxState, Received
+from domain.inbox import ENDED, InboxState, Received
 from domain.notifications.configurations import Notification
-from domain.notifications.deliveries import Delivery, DeliveryState
+from domain.notifications.deliveries import Delivery
 from domain.notifications.endpoints import Endpoint
+from domain.notifications.replays import Replay, ReplayState
+from domain.notifications.signatures import SigningKeyPair
 from domain.organisations import ApiKey, Organisation, Session, User
 from domain.work.records import Record
 
@@ -46,6 +49,8 @@ _CONNECTIONS = Mapper(Connection, tables.connections)
 _INBOX = Mapper(Received, tables.inbox)
 _LINKS = Mapper(PaymentLink, tables.links)
 _ENDPOINTS = Mapper(Endpoint, tables.endpoints)
+_SIGNING_KEYS = Mapper(SigningKeyPair, tables.signing_keys)
+_REPLAYS = Mapper(Replay, tables.replays)
 _NOTIFICATIONS = Mapper(Notification, tables.notifications)
 _RECORDS = Mapper(Record, tables.records)
 _INVOICES = Mapper(Invoice, tables.invoices)
@@ -57,15 +62,6 @@ _AUDIT = Mapper(AuditEntry, tables.audit)
 T = TypeVar("T")
 
 FORGET_AT_ONCE = 500
-
-_WAITING = {Topic.DELIVERIES: tables.deliveries, Topic.INBOX: tables.inbox}
-"""Where the work of a topic waits."""
-
-
-def _due(table: Table, now: datetime) -> ColumnElement[bool]:
-    """Pending, its time has come, and no worker holds it."""
-    free = or_(table.c.leased_until.is_(None), table.c.leased_until <= now)
-    return and_(table.c.state == "pending", table.c.due_at <= now, free)
 
 
 @final
@@ -89,8 +85,14 @@ class SqlWork(Work):
         self.events = collection(_EVENTS, "event")
         self.answers = SqlAnswers(database, connection, organisation_id)
         self.counters = SqlCounters(database, connection, organisation_id)
-        self.endpoints = collection(_ENDPOINTS, "webhook endpoint")
-        self.notifications = collection(_NOTIFICATIONS, "notification configuration")
+        self.endpoints = SqlSubscriptions(
+            database, connection, organisation_id, _ENDPOINTS, "webhook endpoint", self.counters
+        )
+        self.notifications = SqlSubscriptions(
+            database, connection, organisation_id, _NOTIFICATIONS, "notification configuration", self.counters
+        )
+        self.signing_keys = collection(_SIGNING_KEYS, "signing key")
+        self.replays = collection(_REPLAYS, "replay")
         self.deliveries = SqlDeliveries(database, connection, organisation_id, _DELIVERIES, "delivery")
         self.attempts = SqlAttempts(connection, organisation_id)
         self.connections = collection(_CONNECTIONS, "connection")
@@ -108,7 +110,9 @@ class SqlWork(Work):
         await self._connection.commit()
         # What waits in the database is announced here, so that no use case can forget to.
         if self.deliveries.added:
-            await self._queue.announce(Topic.DELIVERIES)
+            await self._queue.announce(Topic.DELIVERIES, self.deliveries.lanes)
+        if self.deliveries.stirred or self.endpoints.changed:
+            await self._queue.announce(Topic.SETTINGS, self.deliveries.stirred | self.endpoints.changed)
         if self.inbox.added:
             await self._queue.announce(Topic.INBOX)
 
@@ -177,74 +181,12 @@ class SqlStore(Store):
             await connection.execute(delete(tables.sessions).where(tables.sessions.c.user_id == user_id))
             await connection.commit()
 
-    async def claim_deliveries(
-        self, now: datetime, lease: timedelta, limit: int, *, avoid: frozenset[str] = frozenset()
-    ) -> tuple[Claimed, ...]:
-        table = tables.deliveries
-        due = and_(_due(table, now), table.c.destination_id.not_in(sorted(avoid)))
-        rank = func.row_number().over(partition_by=table.c.destination_id, order_by=(table.c.due_at, table.c.id))
-        ranked = select(table.c.id, table.c.due_at, rank.label("rank")).where(due).subquery()
-        fair = select(ranked.c.id).where(ranked.c.rank <= SHARE).order_by(ranked.c.due_at, ranked.c.id).limit(limit)
-        async with self._database.writing() as connection:
-            rows = await self._claim(
-                connection, table, fair, due, leased_until=now + lease, generation=table.c.generation + 1
-            )
-            if not rows:
-                return ()
-            wanted = {row["event_id"] for row in rows}
-            found = await connection.execute(select(tables.events).where(tables.events.c.id.in_(wanted)))
-            events = {row["id"]: _EVENTS.from_row(cast("Mapping[str, Any]", row)) for row in found.mappings()}
-            await connection.commit()
-        claimed = [Claimed(_DELIVERIES.from_row(row), events[row["event_id"]], row["generation"]) for row in rows]
-        return tuple(sorted(claimed, key=lambda c: (c.delivery.due_at, c.delivery.id)))
+    async def live_signing_keys(self, now: datetime) -> tuple[SigningKeyPair, ...]:
+        ends = tables.signing_keys.c.expires_at
+        return await self._select(_SIGNING_KEYS, or_(ends.is_(None), ends > now))
 
-    async def record_attempts(self, tried: Sequence[Tried]) -> tuple[Tried, ...]:
-        table = tables.deliveries
-        kept: list[Tried] = []
-        async with self._database.writing() as connection:
-            for one in sorted(tried, key=lambda one: one.delivery.id):  # as cancel_pending does
-                row = _DELIVERIES.to_row(one.delivery)
-                result = await connection.execute(
-                    update(table)
-                    .where(table.c.id == one.delivery.id, table.c.generation == one.generation)
-                    .values({**row, "leased_until": None})
-                )
-                if result.rowcount == 1:
-                    kept.append(one)
-            if kept:
-                await connection.execute(tables.attempts.insert(), [attempt_to_row(one.attempt) for one in kept])
-            await connection.commit()
-        return tuple(kept)
-
-    async def claim_inbox(self, now: datetime, lease: timedelta, limit: int) -> tuple[Received, ...]:
-        table = tables.inbox
-        due = _due(table, now)
-        oldest = select(table.c.id).where(due).order_by(table.c.due_at, table.c.id).limit(limit)
-        async with self._database.writing() as connection:
-            rows = await self._claim(connection, table, oldest, due, leased_until=now + lease)
-            await connection.commit()
-        return tuple(sorted((_INBOX.from_row(row) for row in rows), key=lambda one: one.id))
-
-    async def _claim(
-        self, connection: AsyncConnection, table: Table, which: Select[Any], due: ColumnElement[bool], **values: Any
-    ) -> list[Mapping[str, Any]]:
-        """Take rows for this worker: on PostgreSQL, those that no other worker is taking at this moment."""
-        free = select(table.c.id).where(table.c.id.in_(which), due).with_for_update(skip_locked=True)
-        ids = list((await connection.execute(free)).scalars())
-        if not ids:
-            return []
-        claim = update(table).where(table.c.id.in_(ids)).values(values).returning(table)
-        return [cast("Mapping[str, Any]", row) for row in (await connection.execute(claim)).mappings()]
-
-    async def next_due(self, topic: Topic | None = None) -> datetime | None:
-        moments: list[datetime | None] = []
-        async with self._database.reading() as connection:
-            for table in _WAITING.values() if topic is None else (_WAITING[topic],):
-                # A leased row is due again when its lease is over.
-                due = case((table.c.leased_until > table.c.due_at, table.c.leased_until), else_=table.c.due_at)
-                query = select(func.min(due)).where(table.c.state == "pending")
-                moments.append((await connection.execute(query)).scalar_one())
-        return min((moment for moment in moments if moment is not None), default=None)
+    async def running_replays(self) -> tuple[Replay, ...]:
+        return await self._select(_REPLAYS, tables.replays.c.state == ReplayState.RUNNING.value)
 
     async def backlog(self) -> Mapping[str, Any]:
         deliveries, inbox = tables.deliveries, tables.inbox
@@ -269,10 +211,8 @@ class SqlStore(Store):
 
     async def forget(self, before: datetime) -> Mapping[str, int]:
         deliveries, inbox, answers, sessions = tables.deliveries, tables.inbox, tables.answers, tables.sessions
-        finished = and_(deliveries.c.state != DeliveryState.PENDING.value, deliveries.c.finished_at < before)
-        handled = and_(
-            inbox.c.state.in_([InboxState.HANDLED.value, InboxState.IGNORED.value]), inbox.c.handled_at < before
-        )
+        finished = deliveries.c.finished_at < before
+        handled = and_(inbox.c.state.in_([state.value for state in ENDED]), inbox.c.handled_at < before)
         return {
             "deliveries": await self._forget(deliveries, finished, tables.attempts.c.delivery_id),
             "inbox": await self._forget(inbox, handled),

@@ -37,17 +37,22 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
+def keepable(text: str | None) -> str | None:
+    """A text both databases can keep: NUL and unpaired surrogates become U+FFFD, as a receiver's binary answer may hold
+    them, and PostgreSQL or UTF-8 refuses them."""
+    if text is None or (text.isascii() and "\0" not in text):
+        return text
+    return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class _Keepable(TypeDecorator[str]):
-    """Texts both databases can keep: NUL and unpaired surrogates become U+FFFD, as a receiver's binary answer may hold
-    them, and PostgreSQL or UTF-8 refuses them. Looking for such a text finds nothing."""
+    """Texts as `keepable` makes them. Looking for one with NUL finds nothing."""
 
     impl = String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return keepable(value)
 
 
 class Short(_Keepable):
@@ -184,7 +189,19 @@ endpoints = _owned(
     _long("reason", null=True),
     _long("sealed_headers", null=True),
     Column("timeout_s", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
+    _text("mode", length=20),
+    _json("options"),
+    _long("sealed_oauth", null=True),
+    _long("sealed_identity", null=True),
+    _version(),
+    Index(None, "organisation_id", "id"),
+)
+signing_keys = _owned(
+    "signing_keys",
+    _long("sealed"),
+    _text("public"),
+    _instant("created_at"),
+    _instant("expires_at", null=True),
     _version(),
     Index(None, "organisation_id", "id"),
 )
@@ -218,13 +235,79 @@ deliveries = _owned(
     _instant("finished_at", null=True),
     _json("mail", null=True),
     _text("replay_of", null=True, length=64),
-    Column("generation", Integer, nullable=False, server_default="0"),
-    _instant("leased_until", null=True),
-    Index(None, "state", "due_at"),
+    _instant("expires_at", null=True),
     Index(None, "organisation_id", "id"),
     Index(None, "organisation_id", "destination_id", "id"),
     Index(None, "organisation_id", "event_id"),
     Index(None, "finished_at"),
+)
+PENDING = Index(
+    "ix_deliveries_pending",
+    deliveries.c.destination_id,
+    deliveries.c.due_at,
+    deliveries.c.id,
+    sqlite_where=deliveries.c.state == "pending",
+    postgresql_where=deliveries.c.state == "pending",
+)
+"""The lanes: what waits for each destination, in the order in which it is due."""
+Index(
+    "ix_deliveries_waiting",
+    deliveries.c.destination_id,
+    deliveries.c.id,
+    sqlite_where=deliveries.c.state == "waiting",
+    postgresql_where=deliveries.c.state == "waiting",
+)
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("destination_id", Short(64), primary_key=True),
+    _text("organisation_id", length=64),
+    _text("kind", length=20),
+    _number("generation"),
+    Column("revision", Integer, nullable=False),
+    _instant("paused_until", null=True),
+    _instant("sent_at", null=True),
+    _json("health"),
+    Index(None, "generation"),
+    Index(None, "organisation_id"),
+)
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _text("name"),
+    _instant("until"),
+    sqlite_autoincrement=True,
+)
+statistics = Table(
+    "statistics",
+    metadata,
+    _text("destination_id", length=64),
+    Column("step", Integer, nullable=False),
+    _instant("at"),
+    _text("outcome", length=20),
+    Column("bucket", Integer, nullable=False),
+    _text("organisation_id", length=64),
+    _number("count"),
+    PrimaryKeyConstraint("destination_id", "step", "at", "outcome", "bucket"),
+    Index(None, "organisation_id", "step", "at"),
+    Index(None, "step", "at"),
+)
+replays = _owned(
+    "replays",
+    _text("kind", length=20),
+    _json("wanted"),
+    _long("asked_by"),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _text("state", length=20),
+    _number("total"),
+    _number("done"),
+    _json("ahead"),
+    _long("error", null=True),
+    _version(),
+    Index(None, "organisation_id", "id"),
+    Index(None, "state"),
 )
 attempts = _owned(
     "attempts",
@@ -275,10 +358,13 @@ inbox = _owned(
     Column("tries", Integer, nullable=False),
     _instant("handled_at", null=True),
     _long("error", null=True),
+    _text("object", null=True),
     _version(),
     _instant("leased_until", null=True),
     UniqueConstraint("connection_id", "external_id"),
     Index(None, "state", "due_at"),
+    Index(None, "connection_id", "object", "state"),
+    Index(None, "state", "handled_at"),
     Index(None, "organisation_id", "id"),
 )
 records = _owned(

@@ -4,8 +4,10 @@ Called for a webhook, for a payer who comes back, and after a refund. It is safe
 times: the provider is asked, nothing is believed, and a fact that is known already changes nothing (ADR 0005).
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
+from typing import TypeVar
 
 import attrs
 
@@ -15,9 +17,9 @@ from application.notifications.tell import Tell
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.leases import Leases
-from application.ports.payments import Intent, IntentState, ProviderRefund, RefundState
+from application.ports.payments import HostedCheckout, Intent, IntentState, ProviderRefund, RefundState
 from application.ports.providers import Providers
-from application.ports.store import Store, Work
+from application.ports.store import StaleWrite, Store, Work
 from application.ports.vault import Vault
 from domain.billing.bodies import invoice_body, money_body, payment_body
 from domain.billing.invoices import Invoice, InvoiceState
@@ -26,11 +28,26 @@ from domain.billing.payments import RefundState as OurRefundState
 from domain.connections.connection import Connection
 from domain.money import Money
 
-_LOCK = timedelta(minutes=2)
+_LOCK = timedelta(seconds=20)
 _WAIT = timedelta(seconds=30)
+
+_TRIES = 5
 
 _REFUND_COUNTS = (RefundState.SUCCEEDED, RefundState.PENDING)
 _REFUND_CAME_BACK = (RefundState.FAILED, RefundState.CANCELED)
+
+T = TypeVar("T")
+
+
+async def _afresh(do: Callable[[], Awaitable[T]]) -> T:
+    """Do it, and again from reading on where a webhook or a payer who is back wrote the same thing at this moment.
+
+    Raises StaleWrite when that goes on.
+    """
+    for _ in range(_TRIES - 1):
+        with suppress(StaleWrite):
+            return await do()
+    return await do()
 
 
 @attrs.define
@@ -53,6 +70,12 @@ class Settle:
         ours = page.metadata.get("patchbay_organisation") == organisation_id
         if not ours:
             return False
+        await _afresh(lambda: self._move(organisation_id, page))
+        if page.intent_reference is not None:
+            await self.intent(organisation_id, connection_id, page.intent_reference)
+        return True
+
+    async def _move(self, organisation_id: str, page: HostedCheckout) -> None:
         now = self._clock.now()
         state = STATES[page.state]
         async with self._store.of(organisation_id) as work:
@@ -65,9 +88,6 @@ class Settle:
                 if moved is not checkout:
                     await work.checkouts.save(moved)
                 await work.commit()
-        if page.intent_reference is not None:
-            await self.intent(organisation_id, connection_id, page.intent_reference)
-        return True
 
     async def intent(
         self, organisation_id: str, connection_id: str, reference: str, *, failure: str | None = None
@@ -80,7 +100,8 @@ class Settle:
         async with self._leases.hold(lock, for_=_LOCK, wait=_WAIT):
             intent = await payments.fetch_intent(access, reference)
             refunds = await payments.refunds_of(access, reference) if intent.received else ()
-            ours, paid_invoice = await self._learn(connection, intent, refunds, failure)
+            # Another payment of the same invoice has a lock of its own.
+            ours, paid_invoice = await _afresh(lambda: self._learn(connection, intent, refunds, failure))
         if paid_invoice is not None:
             # Idempotent, and before the caller reports success: a crash here has the webhook handled again.
             await self._close(organisation_id, invoice_id=paid_invoice)

@@ -2,30 +2,37 @@
 
 import asyncio
 import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import attrs
 
 from application.billing.settle import Settle
-from application.caller import Caller
 from application.ports.clock import Clock
+from application.ports.inbox import WebhookInbox
 from application.ports.journal import Journal
 from application.ports.leases import Held
 from application.ports.payments import ProviderEvent, ProviderRefused
 from application.ports.providers import Providers
-from application.ports.store import StaleWrite, Store
-from domain.inbox import InboxState, Received
-from domain.refusals import Conflict
+from application.ports.store import StaleWrite
+from domain.inbox import Received
 
-LEASE = timedelta(minutes=3)
-"""Longer than handling takes with every time-out; a dead worker's webhooks are taken over after this."""
+LEASE = timedelta(seconds=20)
+"""A dead worker's webhooks are taken over after this, and the second in which the next worker looks."""
+
+RENEWED_EVERY = timedelta(seconds=5)
+"""While one is handled; a provider's time-outs alone may take longer than LEASE."""
+
+AT_ONCE_AGAIN = 2
+"""How often a webhook that met somebody else's write is decided anew before it waits for its next try."""
 
 
 @attrs.define
 class HandleInbox:
     """A worker's webhooks. A worker begins some whenever it has a place free; calling this is one round by hand."""
 
-    _store: Store
+    _inbox: WebhookInbox
     _clock: Clock
     _providers: Providers
     _settle: Settle
@@ -40,24 +47,30 @@ class HandleInbox:
         return len(claimed)
 
     async def begin(self, limit: int) -> tuple[Received, ...]:
-        """Claim up to `limit` due webhooks; `handle` each before the lease is over."""
-        return await self._store.claim_inbox(self._clock.now(), LEASE, limit)
+        """Claim up to `limit` due webhooks; begin to `handle` each before LEASE is over."""
+        return await self._inbox.claim(self._clock.now(), LEASE, limit)
 
     async def handle(self, received: Received) -> None:
         """Handle one claimed webhook and record what came of it."""
+        async with held(self._inbox, self._clock, received):
+            try:
+                ended = await self._decided(received)
+            except (Held, StaleWrite) as busy:
+                ended = received.failed(f"busy, tried again soon: {busy}", self._clock.now())
+            except Exception:  # noqa: BLE001  # whatever it is, it is kept with its traceback, shown, and tried again
+                ended = received.failed(traceback.format_exc(limit=-6), self._clock.now())
         try:
-            ended = await self._apply(received)
-        except (Held, StaleWrite) as busy:
-            ended = received.failed(f"busy, tried again soon: {busy}", self._clock.now())
-        except Exception:  # noqa: BLE001  # whatever it is, it is kept with its traceback, shown, and tried again
-            ended = received.failed(traceback.format_exc(limit=-6), self._clock.now())
-        try:
-            async with self._store.of(received.organisation_id) as work:
-                await work.inbox.save(ended)
-                await work.commit()
+            await self._inbox.record(ended)
         except StaleWrite:
-            return  # another worker took it over when the lease was over; its word counts
+            return  # another worker took it over when the lease was over, or a person decided; their word counts
         self._journal.handled(ended)
+
+    async def _decided(self, received: Received) -> Received:
+        """Two payments of one invoice may be settled at the same moment: who comes second reads again at once."""
+        for _ in range(AT_ONCE_AGAIN):
+            with suppress(StaleWrite):
+                return await self._apply(received)
+        return await self._apply(received)
 
     async def _apply(self, received: Received) -> Received:
         event = self._providers.payments(received.provider).parse_webhook(received.body)
@@ -84,20 +97,24 @@ class HandleInbox:
         return None
 
 
-@attrs.define
-class HandleAgain:
-    """Have a failed or ignored webhook handled again, by a person's decision."""
+@asynccontextmanager
+async def held(
+    inbox: WebhookInbox, clock: Clock, received: Received, *, every: timedelta = RENEWED_EVERY
+) -> AsyncIterator[None]:
+    """Inside, the claim is renewed. A claim that is lost is let go: what comes of the work can no longer be recorded."""
 
-    _store: Store
-    _clock: Clock
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(every.total_seconds())
+            try:
+                if not await inbox.renew(received, clock.now() + LEASE):
+                    return
+            except Exception:  # noqa: BLE001, S112  # the database is away for a moment; the lease lasts some renewals
+                continue
 
-    async def __call__(self, caller: Caller, id: str) -> Received:
-        """Raises NotFound, or Conflict when it was handled or waits already."""
-        async with self._store.of(caller.organisation_id) as work:
-            received = await work.inbox.get(id)
-            if received.state not in (InboxState.FAILED, InboxState.IGNORED):
-                raise Conflict(f"This webhook is {received.state.value}.")
-            again = attrs.evolve(received, state=InboxState.PENDING, tries=0, due_at=self._clock.now())
-            again = await work.inbox.save(again)
-            await work.commit()
-        return again
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)

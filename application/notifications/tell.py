@@ -16,6 +16,8 @@ from application.ports.store import Work
 from domain.audit import AuditEntry
 from domain.events import Event
 from domain.notifications.deliveries import Delivery, DestinationKind
+from domain.notifications.fanout import Subscribers
+from domain.notifications.payload import Payload
 
 
 @attrs.define
@@ -32,15 +34,11 @@ class Tell:
         now = self._clock.now()
         event = Event(self._ids.new("event"), work.organisation_id, type, data, occurred_at or now, now)
         await work.events.add(event)
-        deliveries = [
-            self._delivery(event, DestinationKind.ENDPOINT, endpoint.id, now)
-            for endpoint in await work.endpoints.all(state="active")
-            if endpoint.wants(type)
-        ] + [
-            self._delivery(event, DestinationKind.NOTIFICATION, notification.id, now)
-            for notification in await work.notifications.all(is_active=True)
-            if notification.wants(type)
-        ]
+        subscribers = Subscribers(
+            await work.endpoints.all(state="active"), await work.notifications.all(is_active=True)
+        )
+        payload = Payload.of(event, "")
+        deliveries = subscribers.deliveries(payload, lambda: self._ids.new("delivery"), now)
         await work.deliveries.add_all(deliveries)
         return event
 

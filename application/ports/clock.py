@@ -12,3 +12,7 @@ class Clock(Protocol):
     @abstractmethod
     def now(self) -> datetime:
         """The present moment, aware, in UTC."""
+
+    def seconds_until(self, moment: datetime) -> float:
+        """How many seconds of waiting bring that moment; 0 when it has come."""
+        return max(0.0, (moment - self.now()).total_seconds())

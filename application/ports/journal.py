@@ -18,3 +18,7 @@ class Journal(Protocol):
     @abstractmethod
     def handled(self, received: Received) -> None:
         """A provider's webhook was handled, ignored, or could not be handled now."""
+
+    @abstractmethod
+    def troubled(self, doing: str, error: Exception) -> None:
+        """A worker could not do something, and will try again."""

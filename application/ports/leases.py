@@ -16,4 +16,7 @@ class Leases(Protocol):
 
     @abstractmethod
     def hold(self, name: str, *, for_: timedelta, wait: timedelta = timedelta()) -> AbstractAsyncContextManager[None]:
-        """Hold the lease inside the block. Raises Held if it is still taken after `wait`. Released on leaving."""
+        """Hold the lease inside the block. Raises Held if it is still taken after `wait`. Released on leaving.
+
+        While the holder lives the lease is prolonged; `for_` is how long others wait for one who died.
+        """

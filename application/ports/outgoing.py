@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import attrs
@@ -24,6 +24,29 @@ class Unreachable(Exception):
 
 
 @attrs.frozen
+class ClientIdentity:
+    """What the hub shows of itself to a receiver that asks for a client certificate (mutual TLS).
+
+    certificate: PEM, the client's own first, then those between it and its authority. key: PEM, not encrypted.
+    """
+
+    certificate: str
+    key: str = attrs.field(repr=False)
+
+
+class ClientIdentities(Protocol):
+    """Knows which client certificates can be used."""
+
+    @abstractmethod
+    def check(self, identity: ClientIdentity, *, now: datetime, field: str = "client") -> None:
+        """Raise Invalid, naming `<field>.certificate` or `<field>.key`, for an identity that could not be used.
+
+        Refused are what is no PEM, an encrypted key, a key of another certificate, a certificate that is not valid at `now`
+        (aware), and one too weak for TLS.
+        """
+
+
+@attrs.frozen
 class Reply:
     """An HTTP answer: status, headers (lower-case names), at most the first 16 KiB of its body, time taken."""
 
@@ -42,11 +65,22 @@ class Outgoing(Protocol):
 
     @abstractmethod
     async def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, timeout: timedelta
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: timedelta,
+        identity: ClientIdentity | None = None,
     ) -> Reply:
         """Send once; the address that is dialled is the address that was checked; redirects are answers.
+
+        identity: shown to a receiver on https:// that asks for it. A request that carries a `webhook-id` or an
+        `idempotency-key`, or whose method is idempotent, may arrive twice.
 
         Raises:
             AddressRefused: nothing was sent.
             Unreachable: something may have been sent.
+            ValueError: the method or a header would break the request (RFC 9110, section 5.5); nothing was sent.
         """

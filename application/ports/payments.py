@@ -4,10 +4,10 @@ Every call that changes something takes an idempotency key: one per attempt of o
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -159,6 +159,21 @@ class ProviderEvent:
     failed: bool = False
     payload: Mapping[str, Any] = attrs.field(factory=dict)
 
+    @property
+    def object(self) -> str | None:
+        """What the event belongs to, for the order of handling: its payment where it has one, else its object."""
+        if self.intent_reference:
+            return f"intent:{self.intent_reference}"
+        return f"{self.object_kind}:{self.object_reference}" if self.object_reference else None
+
+
+@attrs.frozen
+class ListedEvent:
+    """An event of the provider's list. body: what `parse_webhook` reads, as near to the webhook's as the list has it."""
+
+    event: ProviderEvent
+    body: bytes = attrs.field(repr=False)
+
 
 class BadSignature(Exception):
     """The webhook's signature is missing, malformed, stale, or wrong. The text says which, never the expected value."""
@@ -254,3 +269,18 @@ class PaymentProvider(Protocol):
     @abstractmethod
     def parse_webhook(self, body: bytes) -> ProviderEvent:
         """Read a body that was verified when it came. Pure. Raises ValueError when it is not an event."""
+
+
+@runtime_checkable
+class EventList(Protocol):
+    """A provider that lists its events, so that a webhook that never came is found."""
+
+    @property
+    @abstractmethod
+    def events_kept(self) -> timedelta:
+        """How far back the list reaches."""
+
+    @abstractmethod
+    def events_between(self, access: Mapping[str, str], since: datetime, until: datetime) -> AsyncIterator[ListedEvent]:
+        """The events that the hub follows, made at or after `since` and before `until` (whole seconds), oldest first, to
+        the last page. Raises as PaymentProvider's methods do."""

@@ -5,14 +5,15 @@ without `commit()` undoes everything. No network call belongs inside it.
 """
 
 from abc import abstractmethod
+from collections.abc import Collection as Several
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
-from application.ports.work_queue import Topic
+from application.ports.replayable import Replayable
 from domain.audit import AuditEntry
 from domain.billing.invoices import Invoice
 from domain.billing.links import Checkout, PaymentLink
@@ -22,8 +23,11 @@ from domain.events import Event
 from domain.inbox import Received
 from domain.notifications.attempts import Attempt
 from domain.notifications.configurations import Notification
-from domain.notifications.deliveries import Delivery
+from domain.notifications.deliveries import Delivery, DeliveryState
 from domain.notifications.endpoints import Endpoint
+from domain.notifications.replays import Replay
+from domain.notifications.selection import Selection
+from domain.notifications.signatures import SigningKeyPair
 from domain.organisations import ApiKey, Organisation, Session, User
 from domain.refusals import Conflict, Invalid
 from domain.work.records import Kind, Record
@@ -132,8 +136,12 @@ class Counters(Protocol):
         """The next number, from 1; given back if the unit of work is not committed."""
 
 
-class Deliveries(Collection[Delivery], Protocol):
+class Deliveries(Collection[Delivery], Replayable, Protocol):
     """Deliveries, many of them."""
+
+    @abstractmethod
+    async def selected(self, slice: Slice, selection: Selection) -> Page[Delivery]:
+        """A part of the list of those that the filter means."""
 
     @abstractmethod
     async def add_all(self, deliveries: Sequence[Delivery]) -> None:
@@ -141,11 +149,46 @@ class Deliveries(Collection[Delivery], Protocol):
 
     @abstractmethod
     async def cancel_pending(self, destination_id: str, reason: str, now: datetime) -> int:
-        """Cancel what still waits for a destination that is no more. Returns how many."""
+        """Cancel what still waits for a destination that is no more, also what waits to be fetched. Returns how many."""
 
     @abstractmethod
     async def counts(self, destination_id: str | None = None) -> Mapping[str, int]:
         """How many are in each state (DeliveryState's values)."""
+
+    @abstractmethod
+    async def head(self, destination_id: str) -> Delivery | None:
+        """The pending delivery that is the first in its lane: with FIFO, all others wait for it."""
+
+    @abstractmethod
+    async def waiting(
+        self, destination_id: str, now: datetime, limit: int, after: str | None = None
+    ) -> tuple[Delivery, ...]:
+        """What waits to be fetched, is due and has not expired: oldest first, after the delivery with this id."""
+
+    @abstractmethod
+    async def hand_out(self, ids: Several[str]) -> None:
+        """Count one attempt more for those of these that wait: they were fetched."""
+
+    @abstractmethod
+    async def collect(
+        self, destination_id: str, now: datetime, *, ids: Several[str] = (), up_to: str | None = None
+    ) -> int:
+        """Mark as delivered, and count in the statistics, what waits: these, or what was handed out up to this id.
+
+        Returns how many. What was never handed out is not meant by `up_to`: it may have come, or become due, meanwhile.
+        """
+
+    @abstractmethod
+    async def expire_waiting(self, destination_id: str, now: datetime) -> int:
+        """Mark as expired what waited to be fetched for too long. Returns how many."""
+
+    @abstractmethod
+    async def hand_over(self, destination_id: str, state: DeliveryState) -> None:
+        """Have what is open there be fetched (WAITING) or sent (PENDING) from now on."""
+
+    @abstractmethod
+    async def stir(self, destination_id: str) -> None:
+        """Have a destination's pause ended and its settings read anew by whoever delivers there."""
 
 
 class Attempts(Protocol):
@@ -182,6 +225,8 @@ class Work(Protocol):
     answers: Answers
     counters: Counters
     endpoints: Collection[Endpoint]
+    signing_keys: Collection[SigningKeyPair]
+    replays: Collection[Replay]
     notifications: Collection[Notification]
     deliveries: Deliveries
     attempts: Attempts
@@ -198,28 +243,6 @@ class Work(Protocol):
     @abstractmethod
     async def commit(self) -> None:
         """Make everything true at once, durably."""
-
-
-SHARE = 8
-"""How many deliveries to one destination a worker has under way: one slow receiver must not hold up the others."""
-
-
-@attrs.frozen
-class Claimed:
-    """A delivery that this worker may try, until the lease runs out. `generation` proves the claim when recording."""
-
-    delivery: Delivery
-    event: Event
-    generation: int
-
-
-@attrs.frozen
-class Tried:
-    """A tried delivery to be recorded: what it became, and the attempt."""
-
-    delivery: Delivery
-    attempt: Attempt
-    generation: int
 
 
 @runtime_checkable
@@ -276,28 +299,15 @@ class Store(Protocol):
     async def remove_sessions_of(self, user_id: str) -> None:
         """End every console session of one person."""
 
-    # The workers' side.
+    @abstractmethod
+    async def live_signing_keys(self, now: datetime) -> tuple[SigningKeyPair, ...]:
+        """Every organisation's key pairs that sign now."""
 
     @abstractmethod
-    async def claim_deliveries(
-        self, now: datetime, lease: timedelta, limit: int, *, avoid: frozenset[str] = frozenset()
-    ) -> tuple[Claimed, ...]:
-        """Take due deliveries for this worker; those of a dead worker once its lease is over.
+    async def running_replays(self) -> tuple[Replay, ...]:
+        """Every organisation's replays that are under way, oldest first."""
 
-        At most `SHARE` to one destination, and none to those in `avoid` (destinations' ids), however long they wait.
-        """
-
-    @abstractmethod
-    async def record_attempts(self, tried: Sequence[Tried]) -> tuple[Tried, ...]:
-        """Write attempts and new states in one transaction. Returns those whose claim still held; others are dropped."""
-
-    @abstractmethod
-    async def claim_inbox(self, now: datetime, lease: timedelta, limit: int) -> tuple[Received, ...]:
-        """Take due webhooks for this worker."""
-
-    @abstractmethod
-    async def next_due(self, topic: Topic | None = None) -> datetime | None:
-        """When the next pending delivery or received webhook is due, or the next of one topic. Never waits for a writer."""
+    # What the metrics show.
 
     @abstractmethod
     async def backlog(self) -> Mapping[str, Any]:

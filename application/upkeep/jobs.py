@@ -19,6 +19,7 @@ from domain.billing.bodies import invoice_body
 from domain.billing.invoices import InvoiceState
 from domain.billing.links import CheckoutState, LinkState
 from domain.billing.payments import Refund, RefundState
+from domain.notifications.endpoints import EndpointMode
 from domain.refusals import Conflict
 
 
@@ -193,11 +194,41 @@ class ResumeRefunds(Job):
         return {"refunds": done, "stuck": stuck}
 
 
+@attrs.define
+class ExpireWaiting(Job):
+    """What its receiver has not fetched in time is expired, also where nobody fetches any more."""
+
+    _store: Store
+    _clock: Clock
+    name = "unfetched"
+    every = timedelta(hours=1)
+    what = "Expires deliveries that waited too long to be fetched from a polled endpoint."
+
+    async def __call__(self) -> Mapping[str, int]:
+        expired, troubles = 0, _Troubles()
+        for organisation in await self._store.organisations():
+            with troubles.aside():
+                async with self._store.reading(organisation.id) as work:
+                    endpoints = [one for one in await work.endpoints.all() if one.mode is EndpointMode.POLL]
+                for endpoint in endpoints:
+                    async with self._store.of(organisation.id) as work:
+                        expired += await work.deliveries.expire_waiting(endpoint.id, self._clock.now())
+                        await work.commit()
+        troubles.tell()
+        return {"expired": expired}
+
+
 @attrs.frozen
 class Retention:
-    """How long what is finished is kept."""
+    """How long what is finished is kept.
+
+    keep: finished deliveries, events without deliveries, handled webhooks, kept answers. payloads: the headers and bodies
+    of attempts. audit: the audit trail.
+    """
 
     keep: timedelta
+    payloads: timedelta = timedelta(days=30)
+    audit: timedelta = timedelta(days=400)
 
 
 @attrs.define

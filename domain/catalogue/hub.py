@@ -57,6 +57,22 @@ HUB = (
         ),
     ),
     Family(
+        "Integrations",
+        _group(
+            Field("connection", _CONNECTION, required=True),
+            Field("missed", Whole(sample=2), "How many were taken in from the provider's list.", required=True),
+            Field("since", Moment("2026-03-03T09:00:00Z"), "The list was read from here.", required=True),
+            Field("until", Moment("2026-03-03T10:15:00Z"), "To here.", required=True),
+        ),
+        (
+            (
+                "integration.webhooks_missed",
+                "A provider's own list had events that no webhook had brought; they were taken in.",
+                {"connection": {"provider": "stripe", "name": "Studio's Stripe", "last_error": None}},
+            ),
+        ),
+    ),
+    Family(
         "Webhooks",
         _group(Field("endpoint", _ENDPOINT, required=True)),
         (("webhook.disabled", "A webhook endpoint was switched off because it kept failing or is gone.", {}),),

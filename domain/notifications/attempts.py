@@ -27,7 +27,9 @@ class Outcome:
     """What one attempt brought back.
 
     status: the HTTP status or SMTP reply code. body: at most KEPT_BODY bytes, decoded leniently. duration: wall-clock
-    time of the call. retry_after: how long the receiver asked to be left alone.
+    time of the call. retry_after: how long the receiver asked to be left alone. timed_out: the time was up before it answered.
+    unsent: nothing was sent, for a reason that says nothing about the receiver: the event does not fit its template.
+    request_body: empty where the event's own body was sent as it is, which is kept with the event.
     """
 
     verdict: Verdict
@@ -39,6 +41,8 @@ class Outcome:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     body: str = ""
     retry_after: timedelta | None = None
+    timed_out: bool = False
+    unsent: bool = False
 
 
 @attrs.frozen

@@ -32,7 +32,11 @@ class DeliveryState(Enum):
     FAILED = "failed"
     """Given up: refused, gone, or the last attempt of the schedule failed."""
     CANCELLED = "cancelled"
-    """Its destination was removed or switched off."""
+    """Its destination was removed or switched off, or a person skipped it."""
+    EXPIRED = "expired"
+    """Its time ran out before it could arrive."""
+    WAITING = "waiting"
+    """It waits for its receiver to fetch it: the endpoint is polled."""
 
 
 @attrs.frozen
@@ -41,7 +45,8 @@ class Delivery:
 
     attempts: how many were made. due_at: when the next one is due (while pending). message_id: what a receiver sees as
     `webhook-id`; a retry and a person's "send again" keep it, so that a receiver can tell a repetition. mail: the
-    recipient and the message of a MAIL delivery. replay_of: the delivery a person sent again.
+    recipient and the message of a MAIL delivery. replay_of: the delivery a person sent again. expires_at: when it is no
+    longer of use, if ever.
     """
 
     id: str
@@ -60,6 +65,7 @@ class Delivery:
     finished_at: datetime | None = None
     mail: Mapping[str, Any] | None = None
     replay_of: str | None = None
+    expires_at: datetime | None = None
 
     @classmethod
     def of(
@@ -76,18 +82,49 @@ class Delivery:
         return cls(id, event.organisation_id, event.id, event.type, kind, destination_id, event.id, now, now, mail=mail)
 
     def after(self, outcome: Outcome, now: datetime, schedule: RetrySchedule, jitter: float) -> "Delivery":
-        """The delivery after one more attempt: delivered, given up, or due again."""
-        tried = attrs.evolve(
-            self, attempts=self.attempts + 1, last_error=outcome.error, last_status=outcome.status, due_at=now
-        )
+        """The delivery after one more attempt: delivered, given up, expired, or due again."""
+        state, due_at, number = DeliveryState.FAILED, now, self.attempts + 1
         if outcome.verdict is Verdict.DELIVERED:
-            return attrs.evolve(tried, state=DeliveryState.DELIVERED, finished_at=now)
-        again = None
-        if outcome.verdict is Verdict.RETRY:
-            again = schedule.next_attempt(tried.attempts, now, jitter, outcome.retry_after)
-        if again is None:
-            return attrs.evolve(tried, state=DeliveryState.FAILED, finished_at=now)
-        return attrs.evolve(tried, due_at=again)
+            state = DeliveryState.DELIVERED
+        elif outcome.verdict is Verdict.RETRY:
+            again = schedule.next_attempt(number, now, jitter, outcome.retry_after)
+            if again is not None and self.expires_at is not None and again >= self.expires_at:
+                state = DeliveryState.EXPIRED
+            elif again is not None:
+                state, due_at = DeliveryState.PENDING, again
+        # Written out: this is done for every attempt, and `evolve` costs several times as much.
+        return Delivery(
+            self.id,
+            self.organisation_id,
+            self.event_id,
+            self.event_type,
+            self.kind,
+            self.destination_id,
+            self.message_id,
+            self.created_at,
+            due_at,
+            state,
+            number,
+            outcome.error,
+            outcome.status,
+            None if state is DeliveryState.PENDING else now,
+            self.mail,
+            self.replay_of,
+            self.expires_at,
+        )
+
+    def expired(self, now: datetime) -> bool:
+        """Whether its time has run out."""
+        return self.expires_at is not None and now >= self.expires_at
+
+    def expire(self, now: datetime) -> "Delivery":
+        """Give it up because its time has run out."""
+        why = "It expired before it could be delivered."
+        return attrs.evolve(self, state=DeliveryState.EXPIRED, last_error=self.last_error or why, finished_at=now)
+
+    def collected(self, now: datetime) -> "Delivery":
+        """Its receiver fetched it and said so."""
+        return attrs.evolve(self, state=DeliveryState.DELIVERED, finished_at=now)
 
     def cancel(self, reason: str, now: datetime) -> "Delivery":
         """Stop trying."""
@@ -111,4 +148,5 @@ class Delivery:
             last_status=None,
             finished_at=None,
             replay_of=self.id,
+            expires_at=None,
         )

@@ -7,16 +7,19 @@ from enum import Enum
 import attrs
 
 from domain.events import check_patterns, wanted
+from domain.notifications.options import Options
+from domain.notifications.schedule import LONGEST_GRACE
 from domain.refusals import Conflict, Fault, Invalid
 
-FAILURES_UNTIL_DISABLED = 10
-"""Deliveries that failed for good in a row before the endpoint is switched off."""
+MAX_ENDPOINTS = 1_000
+"""Per organisation; every event is matched against each of them."""
 
-LONGEST_GRACE = timedelta(days=7)
+MAX_PATTERNS = 200
+
 MAX_HEADERS = 20
 _RESERVED = frozenset(
     "host content-length content-type transfer-encoding connection user-agent webhook-id webhook-timestamp"
-    " webhook-signature upgrade expect te trailer keep-alive".split()
+    " webhook-signature webhook-key-id upgrade expect te trailer keep-alive proxy-authorization proxy-connection".split()
 )
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -29,6 +32,15 @@ class EndpointState(Enum):
     """By a person."""
     DISABLED = "disabled"
     """By the hub: too many failures, or the receiver said it is gone."""
+
+
+class EndpointMode(Enum):
+    """Who calls whom."""
+
+    PUSH = "push"
+    """The hub calls the endpoint's address."""
+    POLL = "poll"
+    """The receiver fetches what waits for it: it is behind a firewall."""
 
 
 @attrs.frozen
@@ -46,10 +58,11 @@ class SigningSecret:
 
 @attrs.frozen
 class Endpoint:
-    """An address that receives signed events.
+    """An address that receives signed events, or a box from which they are fetched (then `url` is empty).
 
     events: patterns (`*`, `invoice.*`, `invoice.paid`). secrets: newest first. headers: sent along, sealed, because they
-    often carry a token. timeout_s: seconds for one attempt. failures: deliveries in a row that failed for good.
+    often carry a token. sealed_oauth, sealed_identity: OAuth 2.0 client credentials, and a client certificate with its
+    key, for receivers that ask for them. timeout_s: seconds for one attempt.
     """
 
     id: str
@@ -64,15 +77,25 @@ class Endpoint:
     reason: str | None = None
     sealed_headers: str | None = None
     timeout_s: int = 15
-    failures: int = 0
+    mode: EndpointMode = EndpointMode.PUSH
+    options: Options = Options()  # noqa: RUF009  # a frozen value
+    sealed_oauth: str | None = None
+    sealed_identity: str | None = None
     version: int = 1
 
     def __attrs_post_init__(self) -> None:
         check_patterns(self.events)
+        if len(self.events) > MAX_PATTERNS:
+            raise Invalid.field("events", f"At most {MAX_PATTERNS} patterns.")
         if not 1 <= self.timeout_s <= 30:
             raise Invalid.field("timeout_s", "An attempt may take from 1 to 30 seconds.")
         if len(self.name) > 200:
             raise Invalid.field("name", "A name has at most 200 characters.")
+
+    @property
+    def polled(self) -> bool:
+        """Whether its receiver fetches what waits for it."""
+        return self.mode is EndpointMode.POLL
 
     @property
     def active(self) -> bool:
@@ -101,30 +124,13 @@ class Endpoint:
             self, secrets=(SigningSecret(sealed, now), *(s for s in older if s.live(now))), updated_at=now
         )
 
-    def delivered(self) -> "Endpoint":
-        """A delivery arrived: the count of failures starts again."""
-        return attrs.evolve(self, failures=0) if self.failures else self
-
-    def failed_for_good(self, now: datetime) -> tuple["Endpoint", bool]:
-        """A delivery was given up. Returns the endpoint and whether this was one too many and switched it off."""
-        failures = self.failures + 1
-        if failures < FAILURES_UNTIL_DISABLED or not self.active:
-            return attrs.evolve(self, failures=failures), False
-        return self.disable(f"{failures} deliveries in a row failed for good", now, failures), True
-
-    def disable(self, reason: str, now: datetime, failures: int | None = None) -> "Endpoint":
+    def disable(self, reason: str, now: datetime) -> "Endpoint":
         """Switch off by the hub's own decision."""
-        return attrs.evolve(
-            self,
-            state=EndpointState.DISABLED,
-            reason=reason,
-            failures=self.failures if failures is None else failures,
-            updated_at=now,
-        )
+        return attrs.evolve(self, state=EndpointState.DISABLED, reason=reason, updated_at=now)
 
     def enable(self, now: datetime) -> "Endpoint":
-        """Switch on again by a person's decision; the count of failures starts again."""
-        return attrs.evolve(self, state=EndpointState.ACTIVE, reason=None, failures=0, updated_at=now)
+        """Switch on again by a person's decision; its health starts anew (domain/notifications/health.py)."""
+        return attrs.evolve(self, state=EndpointState.ACTIVE, reason=None, updated_at=now)
 
     def pause(self, now: datetime) -> "Endpoint":
         """Switch off by a person's decision."""
@@ -141,6 +147,8 @@ def check_headers(headers: Mapping[str, str], *, field: str = "headers") -> Mapp
     faults: list[Fault] = []
     if len(headers) > MAX_HEADERS:
         faults.append(Fault(field, f"At most {MAX_HEADERS} headers."))
+    if len({name.lower() for name in headers}) < len(headers):
+        faults.append(Fault(field, "A header stands there twice; upper and lower case are the same."))
     for name, value in headers.items():
         if not name or not set(name) <= _TOKEN or len(name) > 100:
             faults.append(Fault(f"{field}.{name[:40]}", "This is not a header name."))

@@ -1,13 +1,23 @@
 """When to try again: soon at first, because most failures are short, then rarely, for about three days."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import attrs
 
+from domain.refusals import Invalid
+
+MOST_DELAYS = 30
+LONGEST_DELAY = timedelta(days=3)
+LONGEST_SCHEDULE = timedelta(hours=84)
+
 JITTER = 0.2
 """How far a delay is stretched or shrunk at most, as a part of it: retries of many deliveries spread out."""
+
+LONGEST_GRACE = timedelta(days=7)
+"""For how long at most a secret or key that was replaced signs along."""
 
 LONGEST_ASKED = timedelta(days=1)
 """The longest Retry-After that is honoured; a receiver that asks for more is asked again after a day."""
@@ -18,6 +28,18 @@ class RetrySchedule:
     """The waits after the first, second, third … failed attempt; after the last wait, one more attempt and no other."""
 
     delays: tuple[timedelta, ...]
+
+    @classmethod
+    def of_seconds(cls, seconds: Sequence[int], *, field: str = "retries") -> "RetrySchedule":
+        """The waits in whole seconds: at most 30 of them, each from 1 second to 3 days, together at most 3 days and a half
+        (so that the last attempt comes within four, whatever the jitter). Raises Invalid naming `field`."""
+        if len(seconds) > MOST_DELAYS:
+            raise Invalid.field(field, f"At most {MOST_DELAYS} waits.")
+        if any(not 1 <= wait <= LONGEST_DELAY.total_seconds() for wait in seconds):
+            raise Invalid.field(field, "Each wait is from 1 second to 3 days (259200 seconds).")
+        if sum(seconds) > LONGEST_SCHEDULE.total_seconds():
+            raise Invalid.field(field, "All waits together are at most 84 hours (302400 seconds).")
+        return cls(tuple(timedelta(seconds=wait) for wait in seconds))
 
     @property
     def attempts(self) -> int:

@@ -1,7 +1,7 @@
 """Signing what we send, and checking what claims to be signed: Standard Webhooks 1.0.0, symmetric signatures (`v1`).
 
 The signed content is `id.timestamp.body`; the header carries one signature for each live secret, so that a receiver can
-change secrets without missing a message.
+change secrets without missing a message. The other styles are in signatures.py.
 """
 
 import hmac
@@ -10,6 +10,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import floor
+
+import attrs
 
 from domain.refusals import Refusal
 
@@ -39,8 +41,56 @@ def new_secret(randomness: bytes) -> str:
     return PREFIX + b64encode(randomness).decode()
 
 
+@attrs.frozen(eq=False)
+class Secrets:
+    """An endpoint's live secrets, read once and kept for the thousands of messages they sign. Never shows a key.
+
+    Each is an HMAC that has taken in its key already: copying it saves a third of the time of a signature.
+    """
+
+    _keyed: tuple[hmac.HMAC, ...] = attrs.field(repr=False)
+    _keyed_by_text: tuple[hmac.HMAC, ...] = attrs.field(repr=False)
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "Secrets":
+        """Read `whsec_` secrets, newest first. Raises UnusableSecret: there is none, or one of them is not a secret."""
+        keys = _keys(texts)
+        return cls(
+            tuple(hmac.new(key, digestmod="sha256") for key in keys),
+            tuple(hmac.new(text.strip().encode(), digestmod="sha256") for text in texts),
+        )
+
+    def sign(self, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+        """The three headers that go with a message.
+
+        Args:
+            message_id: the same on every attempt: printable ASCII without a full stop.
+            at: the time of this attempt, aware.
+            body: exactly the bytes that are sent.
+
+        Raises:
+            ValueError: the id or the time is not as above.
+        """
+        timestamp = unix_time(at)
+        signatures = self.of_content(signed_content(message_id, timestamp, body))
+        return {
+            "webhook-id": message_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": signatures,
+        }
+
+    def of_content(self, content: bytes) -> str:
+        """The `v1` signatures of what `signed_content` made, in one text, newest first."""
+        # No generator: for the one secret that most endpoints have it costs as much as the digest.
+        return " ".join(["v1," + b64encode(_digest(keyed, content)).decode() for keyed in self._keyed])
+
+    def in_hex(self, content: bytes) -> list[str]:
+        """HMAC-SHA256 under each secret's whole text, `whsec_` included, as Stripe keys it (signatures.py)."""
+        return [_digest(keyed, content).hex() for keyed in self._keyed_by_text]
+
+
 def sign(secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The three headers that go with a message.
+    """The three headers that go with a message, from secrets in text: for one message, or a few.
 
     Args:
         secrets: every secret to sign with, newest first.
@@ -52,16 +102,21 @@ def sign(secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> 
         UnusableSecret: there is none, or one of them is not a secret.
         ValueError: the id or the time is not as above.
     """
+    return Secrets.of(secrets).sign(message_id, at, body)
+
+
+def signed_content(message_id: str, timestamp: str, body: bytes) -> bytes:
+    """What Standard Webhooks signs. Raises ValueError for an id that is not printable ASCII, or holds a full stop."""
     if not _ID.fullmatch(message_id):
         raise ValueError("a message id is printable ASCII without a full stop")
+    return b"%b.%b.%b" % (message_id.encode("ascii"), timestamp.encode("ascii"), body)
+
+
+def unix_time(at: datetime) -> str:
+    """Whole seconds since 1970. Raises ValueError for a naive time."""
     if at.tzinfo is None:
         raise ValueError("the time of an attempt is aware")
-    timestamp = str(floor(at.timestamp()))
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": " ".join(_signature(key, message_id, timestamp, body) for key in _keys(secrets)),
-    }
+    return str(floor(at.timestamp()))
 
 
 def verify(
@@ -95,9 +150,10 @@ def verify(
         raise UntrustedWebhook(f"The message's timestamp is too {'old' if age > 0 else 'new'}.")
     fits = False
     offered = [text.encode("utf-8", "replace") for text in signatures.split() if text.startswith("v1,")]
+    # The signed timestamp is the header's own text: 0161… and 161… are different messages.
+    content = signed_content(message_id, timestamp, body)
     for key in keys:
-        # The signed timestamp is the header's own text: 0161… and 161… are different messages.
-        expected = _signature(key, message_id, timestamp, body).encode()
+        expected = b"v1," + b64encode(hmac.digest(key, content, "sha256"))
         for signature in offered:
             fits |= hmac.compare_digest(expected, signature)
     if not fits:
@@ -112,9 +168,10 @@ def _header(headers: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    content = b".".join((message_id.encode("ascii"), timestamp.encode("ascii"), body))
-    return "v1," + b64encode(hmac.digest(key, content, "sha256")).decode()
+def _digest(keyed: hmac.HMAC, content: bytes) -> bytes:
+    one = keyed.copy()
+    one.update(content)
+    return one.digest()
 
 
 def _keys(secrets: Sequence[str]) -> tuple[bytes, ...]:

@@ -301,6 +301,8 @@ _ROWS: tuple[tuple[str, Tone, str, str], ...] = (
      "The connection was taken away; nothing more goes through it."),
     ("integration.failing", _BAD, "[{connection.name|connection.provider} |Integration ]is failing",
      "The service no longer accepts the connection. Please connect it again."),
+    ("integration.webhooks_missed", _CARE, "[{connection.name|connection.provider}: ]webhooks were missed",
+     "[{missed} events had|Some events had] not come by webhook and were taken from the provider's list."),
     ("webhook.disabled", _BAD, "Webhook disabled",
      "The hub stopped sending to this address[ because {endpoint.reason}]. Turn it on again when it is repaired."),
 )  # fmt: skip

@@ -9,16 +9,22 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from entrypoints.api import access, bodies, errors, idempotency, paging, versions
+from entrypoints.api.deliveries import Deliveries
 from entrypoints.api.document import openapi, tell_of_problems
 from entrypoints.api.events import Events
 from entrypoints.api.health import Health
-from entrypoints.api.inbound import Inbox, ProviderWebhooks
+from entrypoints.api.inbound import ProviderWebhooks
+from entrypoints.api.inbox import Inbox
 from entrypoints.api.integrations import Integrations, Notifications
 from entrypoints.api.invoices import Invoices
+from entrypoints.api.jwks import Jwks, WebhookSigningKey
 from entrypoints.api.keys import Audit, Keys
 from entrypoints.api.payments import Billing, Payments
+from entrypoints.api.polling import Polling
 from entrypoints.api.record_schemas import RecordSchemas
-from entrypoints.api.webhooks import Deliveries, Webhooks
+from entrypoints.api.replays import Replays
+from entrypoints.api.statistics import DeliveryStatistics, EndpointStatistics
+from entrypoints.api.webhooks import Webhooks
 from entrypoints.api.work import CONTROLLERS as RECORDS
 from entrypoints.wiring import Hub
 
@@ -29,6 +35,8 @@ API: tuple[ControllerRouterHandler, ...] = (
     Audit,
     Billing,
     Deliveries,
+    DeliveryStatistics,
+    EndpointStatistics,
     Events,
     Inbox,
     Integrations,
@@ -36,7 +44,10 @@ API: tuple[ControllerRouterHandler, ...] = (
     Keys,
     Notifications,
     Payments,
+    Polling,
     ProviderWebhooks,
+    Replays,
+    WebhookSigningKey,
     Webhooks,
     *RECORDS,
 )
@@ -62,7 +73,7 @@ def create_app(hub: Hub, pages: Sequence[ControllerRouterHandler] = ()) -> Lites
         security=[{"apiKey": []}],
     )
     app = Litestar(
-        route_handlers=[api, Health, *pages],
+        route_handlers=[api, Health, Jwks, *pages],
         dependencies=dependencies,
         exception_handlers={**errors.HANDLERS, idempotency.AlreadyAnswered: idempotency.on_already_answered},
         openapi_config=openapi(),

@@ -29,11 +29,12 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
         body.decode()
     except UnicodeDecodeError as error:
         raise ClientException(f"The body is not UTF-8: look at byte {error.start}.") from error
-    if _deep(body):
+    if deep(body):
         raise ClientException(f"Arrays and objects stand more than {DEEPEST} deep inside one another.")
 
 
-def _deep(body: bytes) -> bool:
+def deep(body: bytes) -> bool:
+    """Whether arrays and objects stand more than DEEPEST deep inside one another."""
     if body.count(b"[") + body.count(b"{") <= DEEPEST:
         return False
     depth = 0

@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
+from adapters.persistence.database import is_away
 from application.connections.connect import ProviderUnavailable
 from application.inbox.receive import SignatureRefused
 from application.once import KeyReused
@@ -44,6 +45,9 @@ _HTTP = {
     413: ("too-large", "Too large"),
     415: ("wrong-type", "Wrong type"),
 }
+
+
+_TOO_LARGE = "A request's body has at most 1 MiB; a batch of events 8 MiB."
 
 
 class FaultView(msgspec.Struct, frozen=True):
@@ -110,11 +114,15 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[A
     if error.status_code >= 500:
         return on_bug(request, error)
     name, title = _HTTP.get(error.status_code, ("error", "Error"))
-    return problem(request, error.status_code, name, title, error.detail, headers=dict(error.headers or {}))
+    detail = _TOO_LARGE if error.status_code == 413 else error.detail
+    return problem(request, error.status_code, name, title, detail, headers=dict(error.headers or {}))
 
 
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """Nobody expected this: the log has it, the caller gets the request's id."""
+    """Nobody expected this: the log has it, the caller gets the request's id. That the database is away passes."""
+    if is_away(error):
+        detail = "The database is away or has no room left. Nothing was done."
+        return problem(request, 503, "unavailable", "Not available now", detail, headers={"Retry-After": "5"})
     structlog.get_logger("api").error("unexpected error", exc_info=error, path=request.url.path)
     detail = "Something went wrong on our side; the request id leads to it in the log."
     return problem(request, 500, "bug", "Error", detail)

@@ -22,7 +22,7 @@ from application.ports.store import Answer, Store
 from application.ports.vault import Vault
 from domain.refusals import Invalid
 
-_HELD = timedelta(seconds=60)
+_HELD = timedelta(seconds=20)
 
 
 class AlreadyAnswered(Exception):
@@ -82,26 +82,39 @@ async def provide_idempotency(
 ) -> AsyncGenerator[Idempotency, None]:
     """Holds the key while the call is being done. Raises Held, KeyReused, AlreadyAnswered, Invalid."""
     body = await request.body()
-    target = f"{request.method} {request.url.path}\n".encode()
-    digest = hashlib.sha256(target + body).hexdigest()
-    about = f"{caller.organisation_id}/answer/{idempotency_key}"
+    idempotency = keyed(caller, vault, request.method, request.url.path, body, idempotency_key)
+    if idempotency.key is None:
+        yield idempotency
+        return
+    async with leases.hold(f"once:{caller.organisation_id}:{idempotency.key}", for_=_HELD):
+        async with store.reading(caller.organisation_id) as work:
+            earlier = await work.answers.find(idempotency.key)
+        if earlier is not None:
+            raise AlreadyAnswered(opened(idempotency, vault, caller, earlier))
+        yield idempotency
+
+
+def keyed(caller: Caller, vault: Vault, method: str, path: str, body: bytes, key: str | None) -> Idempotency:
+    """What a request's key stands for. Raises Invalid for a key that is none."""
+    if key is not None and (not 1 <= len(key) <= 255 or not key.isprintable()):
+        raise Invalid.field("Idempotency-Key", "A key has 1 to 255 printable characters.")
+    digest = "" if key is None else hashlib.sha256(f"{method} {path}\n".encode() + body).hexdigest()
+    about = _about(caller, key)
 
     def seal(body: bytes) -> bytes:
         return vault.seal(body.decode(), about=about).encode()
 
-    if idempotency_key is None:
-        yield Idempotency(None, digest, seal)
-        return
-    if not 1 <= len(idempotency_key) <= 255 or not idempotency_key.isprintable():
-        raise Invalid.field("Idempotency-Key", "A key has 1 to 255 printable characters.")
-    async with leases.hold(f"once:{caller.organisation_id}:{idempotency_key}", for_=_HELD):
-        async with store.reading(caller.organisation_id) as work:
-            earlier = await work.answers.find(idempotency_key)
-        if earlier is not None:
-            Once(idempotency_key, digest, lambda _: (0, b"", {})).check(earlier)
-            body = vault.open(earlier.body.decode(), about=about).encode()
-            raise AlreadyAnswered(attrs.evolve(earlier, body=body))
-        yield Idempotency(idempotency_key, digest, seal)
+    return Idempotency(key, digest, seal)
+
+
+def opened(idempotency: Idempotency, vault: Vault, caller: Caller, earlier: Answer) -> Answer:
+    """The answer that is to be given again. Raises KeyReused unless the earlier call was this one."""
+    Once(earlier.key, idempotency.request_hash, lambda _: (0, b"", {})).check(earlier)
+    return attrs.evolve(earlier, body=vault.open(earlier.body.decode(), about=_about(caller, earlier.key)).encode())
+
+
+def _about(caller: Caller, key: str | None) -> str:
+    return f"{caller.organisation_id}/answer/{key}"
 
 
 def on_already_answered(_: Request[Any, Any, Any], error: AlreadyAnswered) -> Response[bytes]:

@@ -1,19 +1,28 @@
-"""Where providers send their webhooks. Public: what admits a call is its signature over the raw body."""
+"""Where providers send their webhooks. Public: what admits a call is its signature over the raw body.
+
+Most go through the door in front of the framework (webhook_door.py); what is unusual, and every refusal, comes here.
+"""
 
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
-from application.caller import Caller
-from application.inbox.handle import HandleAgain
 from application.inbox.receive import ReceiveWebhook
-from application.ports.store import Slice, Store
-from domain.inbox import Received
-from domain.organisations import Scope
-from entrypoints.api.paging import Listing, listing
+from application.ports.inbox import InboxUnavailable
+from entrypoints.api.errors import problem
+
+MOST_HEADERS = 16 * 1024
+"""Bytes of a webhook's headers, names and values together. Its body may have as many as any (app.MAX_BODY, 1 MiB)."""
+
+RETRY_AFTER_S = 5
+"""Seconds that a provider is asked to wait with the next try. Most go by a schedule of their own, and any answer but 2xx
+has them try again (Stripe for three days, docs.stripe.com/webhooks)."""
+
+UNAVAILABLE = (503, "inbox-unavailable", "Not kept, send it again")
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -21,36 +30,6 @@ class Taken(msgspec.Struct, frozen=True):
 
     received: bool
     duplicate: bool
-
-
-class ReceivedView(msgspec.Struct, frozen=True):
-    """A provider's webhook as it was taken in, and what became of it."""
-
-    id: str
-    provider: str
-    connection_id: str
-    external_id: str
-    type: str
-    status: str
-    tries: int
-    received_at: Any
-    handled_at: Any
-    error: str | None
-
-    @classmethod
-    def of(cls, received: Received) -> "ReceivedView":
-        return cls(
-            received.id,
-            received.provider,
-            received.connection_id,
-            received.external_id,
-            received.type,
-            received.state.value,
-            received.tries,
-            received.received_at,
-            received.handled_at,
-            received.error,
-        )
 
 
 class ProviderWebhooks(Controller):
@@ -70,14 +49,14 @@ class ProviderWebhooks(Controller):
         provider: FromPath[str],
         connection_id: FromPath[str],
         receive_webhook: NamedDependency[ReceiveWebhook],
-    ) -> Taken:
+    ) -> Response[Taken]:
         """The address that connecting registers with the provider."""
         return await _take(receive_webhook, request, provider, connection_id)
 
     @post("/api/integrations/{provider:str}/webhook", public=True, status_code=200, summary="A provider's webhook")
     async def take(
         self, request: Request[Any, Any, Any], provider: FromPath[str], receive_webhook: NamedDependency[ReceiveWebhook]
-    ) -> Taken:
+    ) -> Response[Taken]:
         """The connection is found by whose secret made the signature."""
         return await _take(receive_webhook, request, provider)
 
@@ -89,36 +68,29 @@ class ProviderWebhooks(Controller):
     )
     async def take_stripe(
         self, request: Request[Any, Any, Any], receive_webhook: NamedDependency[ReceiveWebhook]
-    ) -> Taken:
+    ) -> Response[Taken]:
         """The same as /api/integrations/stripe/webhook."""
         return await _take(receive_webhook, request, "stripe")
 
 
-class Inbox(Controller):
-    """What providers sent, and what became of it."""
-
-    path = "/api/inbox"
-    tags = ("Provider webhooks",)
-
-    @get("/", scope=Scope.INTEGRATIONS_READ, summary="List received webhooks")
-    async def list_received(
-        self, caller: NamedDependency[Caller], store: NamedDependency[Store], slice: NamedDependency[Slice]
-    ) -> Listing[ReceivedView]:
-        """Newest first."""
-        async with store.reading(caller.organisation_id) as work:
-            return listing(await work.inbox.page(slice), ReceivedView.of)
-
-    @post("/{received_id:str}/retry", scope=Scope.INTEGRATIONS_WRITE, status_code=202, summary="Handle one again")
-    async def handle_again(
-        self, caller: NamedDependency[Caller], received_id: FromPath[str], handle_again: NamedDependency[HandleAgain]
-    ) -> ReceivedView:
-        """One that failed or was ignored."""
-        return ReceivedView.of(await handle_again(caller, received_id))
-
-
 async def _take(
     receive: ReceiveWebhook, request: Request[Any, Any, Any], provider: str, connection_id: str | None = None
-) -> Taken:
+) -> Response[Any]:
+    refuse_odd_headers(request.scope["headers"])
     headers = {name.lower(): value for name, value in request.headers.items()}
-    taken = await receive(provider, headers, await request.body(), connection_id=connection_id)
-    return Taken(True, taken.duplicate)
+    try:
+        taken = await receive(provider, headers, await request.body(), connection_id=connection_id)
+    except InboxUnavailable as error:
+        return problem(request, *UNAVAILABLE, str(error), headers={"Retry-After": str(RETRY_AFTER_S)})
+    return Response(Taken(received=True, duplicate=taken.duplicate))
+
+
+def refuse_odd_headers(headers: Any) -> None:
+    """Raises HTTPException 431 for too many headers, 415 for a body in another coding: the signature is over the bytes
+    that the provider made, so they are taken as they come or not at all."""
+    if sum(len(name) + len(value) for name, value in headers) > MOST_HEADERS:
+        raise HTTPException(f"The headers have more than {MOST_HEADERS} bytes.", status_code=431)
+    coding = b",".join(value for name, value in headers if name.lower() == b"content-encoding").strip().lower()
+    if coding not in (b"", b"identity"):
+        shown = coding.decode("latin-1")[:40]
+        raise HTTPException(f"Send the body as it was signed, without Content-Encoding: {shown}.", status_code=415)

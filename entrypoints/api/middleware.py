@@ -57,9 +57,8 @@ def observing(app: ASGIApp, *, ids: Ids, metrics: Metrics) -> ASGIApp:
             finally:
                 took = time.perf_counter() - started
                 route = _route(scope)
-                metrics.requests.labels(method, route, str(status)).inc()
-                metrics.request_seconds.labels(method, route).observe(took)
-                if route not in ("/livez", "/readyz", "/metrics"):
+                metrics.observe_request(method, route, status, took)
+                if route not in ("/livez", "/readyz", "/metrics") and not scope.get("hot"):
                     log.info("request", method=method, route=route, status=status, ms=round(took * 1000, 1))
 
     return wrapped
@@ -67,6 +66,8 @@ def observing(app: ASGIApp, *, ids: Ids, metrics: Metrics) -> ASGIApp:
 
 def _route(scope: Any) -> str:
     """The route's pattern, so that ids and tokens stay out of logs and labels."""
+    if scope.get("hot"):
+        return str(scope.get("path_template") or scope["path"])
     handler = scope.get("route_handler")
     if handler is None or not handler.paths:
         return "unmatched"

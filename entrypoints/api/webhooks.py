@@ -5,48 +5,31 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Response, delete, get, post, put
+from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 
 from application.caller import Caller
-from application.notifications.endpoints import ChangeEndpoint, CreateEndpoint, RemoveEndpoint, RotateSecret
-from application.notifications.send_again import SendAgain
+from application.notifications.endpoints import ChangeEndpoint, CreateEndpoint, Issued, RemoveEndpoint, RotateSecret
+from application.notifications.looking import LookAtEndpoints
+from application.notifications.previews import PreviewEndpoint
 from application.notifications.try_out import TryOut
 from application.ports.store import Slice, Store
 from domain.catalogue import CATALOGUE
-from domain.notifications.deliveries import DeliveryState
+from domain.notifications.named_shapes import NAMED
 from domain.organisations import Scope
+from entrypoints.api.deliveries import OfType, Status, filters
+from entrypoints.api.endpoint_bodies import (
+    EndpointChanged,
+    EndpointCreated,
+    EndpointPreviewAsked,
+    endpoint_settings,
+    shape_settings,
+)
 from entrypoints.api.idempotency import Idempotency
 from entrypoints.api.paging import Listing, listing
 from entrypoints.api.versions import versioned
-from entrypoints.api.views.telling import AttemptView, DeliveryDetail, DeliveryView, EndpointView, EventView, TestView
-
-Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2000, examples=["https://example.com/hooks"])]
-Patterns = Annotated[
-    list[str], msgspec.Meta(min_length=1, max_length=200, examples=[["invoice.*", "payment.received"]])
-]
-
-
-class EndpointCreated(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A new webhook endpoint."""
-
-    url: Url
-    events: Patterns = msgspec.field(default_factory=lambda: ["*"])
-    name: str = ""
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
-    timeout_s: int = 15
-
-
-class EndpointChanged(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What to change; what is left out stays."""
-
-    url: Url | None = None
-    events: Patterns | None = None
-    name: str | None = None
-    headers: dict[str, str] | None = None
-    timeout_s: int | None = None
-    active: bool | None = None
+from entrypoints.api.views.telling import DeliveryView, EndpointPreview, EndpointView, TemplateView, TestView
 
 
 class SecretRotated(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -80,14 +63,6 @@ class DeliveryHistory(msgspec.Struct, frozen=True):
     success_rate: float | None
 
 
-Status = Annotated[DeliveryState | None, QueryParameter(name="status", required=False)]
-OfType = Annotated[str | None, QueryParameter(name="event_type", required=False)]
-
-
-def _filters(**given: object) -> dict[str, object]:
-    return {name: value for name, value in given.items() if value is not None}
-
-
 class Webhooks(Controller):
     """Webhook endpoints: signed by Standard Webhooks, retried for three days, every attempt recorded."""
 
@@ -96,45 +71,68 @@ class Webhooks(Controller):
 
     @get("/", scope=Scope.WEBHOOKS_READ, summary="List webhook endpoints")
     async def list_endpoints(
-        self, caller: NamedDependency[Caller], store: NamedDependency[Store], slice: NamedDependency[Slice]
+        self,
+        caller: NamedDependency[Caller],
+        slice: NamedDependency[Slice],
+        look_at_endpoints: NamedDependency[LookAtEndpoints],
     ) -> Listing[EndpointView]:
-        """Newest first."""
-        async with store.reading(caller.organisation_id) as work:
-            return listing(await work.endpoints.page(slice), EndpointView.of)
+        """Newest first, each with how it fares."""
+        return listing(await look_at_endpoints.page(caller.organisation_id, slice), EndpointView.of)
 
     @get("/events", scope=Scope.WEBHOOKS_READ, summary="The event catalogue")
     async def list_event_types(self) -> list[EventTypeView]:
         """Every type of event the hub itself tells, with a JSON Schema and a sample. Types of your own are welcome too."""
         return [EventTypeView(t.name, t.group, t.description, dict(t.schema), t.sample) for t in CATALOGUE.values()]
 
+    @get("/templates", scope=Scope.WEBHOOKS_READ, summary="The named templates")
+    async def list_templates(self) -> list[TemplateView]:
+        """Bodies that well-known receivers take, to be used by name or to be copied and changed."""
+        return [
+            TemplateView(name, n.description, n.source, n.shape.envelope, n.shape.template, n.shape.template_type)
+            for name, n in NAMED.items()
+        ]
+
+    @post("/preview", scope=Scope.WEBHOOKS_WRITE, status_code=200, summary="Preview what an endpoint would be sent")
+    async def preview_endpoint(
+        self,
+        caller: NamedDependency[Caller],
+        data: JSONBody[EndpointPreviewAsked],
+        request: Request[Any, Any, Any],
+        preview_endpoint: NamedDependency[PreviewEndpoint],
+    ) -> EndpointPreview:
+        """Body, headers, signature, and why the filter lets the event through or not. Nothing is kept or sent."""
+        given = shape_settings(data, await request.body())
+        return EndpointPreview.of(await preview_endpoint(caller, data.sample, id=data.id, **given))
+
     @post("/", scope=Scope.WEBHOOKS_WRITE, summary="Create a webhook endpoint")
     async def create_endpoint(
         self,
         caller: NamedDependency[Caller],
         data: JSONBody[EndpointCreated],
+        request: Request[Any, Any, Any],
         create_endpoint: NamedDependency[CreateEndpoint],
+        look_at_endpoints: NamedDependency[LookAtEndpoints],
         idempotency: NamedDependency[Idempotency],
     ) -> Response[EndpointView]:
         """The answer holds the signing secret; it is not shown again."""
-        issued = await create_endpoint(
-            caller,
-            url=data.url,
-            events=tuple(data.events),
-            name=data.name,
-            headers=data.headers,
-            timeout_s=data.timeout_s,
-            once=idempotency.once(EndpointView.of_issued),
-        )
-        return versioned(EndpointView.of_issued(issued), issued.endpoint.version, status=201)
+
+        def shown(issued: Issued) -> EndpointView:
+            return EndpointView.of(look_at_endpoints.new(issued.endpoint), issued.secret)
+
+        given = endpoint_settings(data, await request.body())
+        issued = await create_endpoint(caller, once=idempotency.once(shown), **given)
+        return versioned(shown(issued), issued.endpoint.version, status=201)
 
     @get("/{webhook_id:str}", scope=Scope.WEBHOOKS_READ, summary="One webhook endpoint")
     async def get_endpoint(
-        self, caller: NamedDependency[Caller], store: NamedDependency[Store], webhook_id: FromPath[str]
+        self,
+        caller: NamedDependency[Caller],
+        webhook_id: FromPath[str],
+        look_at_endpoints: NamedDependency[LookAtEndpoints],
     ) -> Response[EndpointView]:
-        """The endpoint with this id."""
-        async with store.reading(caller.organisation_id) as work:
-            endpoint = await work.endpoints.get(webhook_id)
-        return versioned(EndpointView.of(endpoint), endpoint.version)
+        """The endpoint with this id: how it is set up and how it fares."""
+        look = await look_at_endpoints.one(caller.organisation_id, webhook_id)
+        return versioned(EndpointView.of(look), look.endpoint.version)
 
     @put("/{webhook_id:str}", scope=Scope.WEBHOOKS_WRITE, summary="Change a webhook endpoint")
     async def change_endpoint(
@@ -142,22 +140,16 @@ class Webhooks(Controller):
         caller: NamedDependency[Caller],
         webhook_id: FromPath[str],
         data: JSONBody[EndpointChanged],
+        request: Request[Any, Any, Any],
         change_endpoint: NamedDependency[ChangeEndpoint],
+        look_at_endpoints: NamedDependency[LookAtEndpoints],
         if_match: NamedDependency[int | None],
     ) -> Response[EndpointView]:
-        """Only what is given changes. `active: true` also switches a disabled endpoint on again."""
-        changed = await change_endpoint(
-            caller,
-            webhook_id,
-            url=data.url,
-            events=None if data.events is None else tuple(data.events),
-            name=data.name,
-            headers=data.headers,
-            timeout_s=data.timeout_s,
-            active=data.active,
-            version=if_match,
-        )
-        return versioned(EndpointView.of(changed), changed.version)
+        """Only what is given changes; null clears. `active: true` also switches a disabled endpoint on again."""
+        given = endpoint_settings(data, await request.body())
+        await change_endpoint(caller, webhook_id, active=data.active, version=if_match, **given)
+        look = await look_at_endpoints.one(caller.organisation_id, webhook_id)
+        return versioned(EndpointView.of(look), look.endpoint.version)
 
     @delete("/{webhook_id:str}", scope=Scope.WEBHOOKS_WRITE, summary="Remove a webhook endpoint")
     async def remove_endpoint(
@@ -180,11 +172,13 @@ class Webhooks(Controller):
         caller: NamedDependency[Caller],
         webhook_id: FromPath[str],
         rotate_secret: NamedDependency[RotateSecret],
+        look_at_endpoints: NamedDependency[LookAtEndpoints],
         data: JSONBody[SecretRotated | None] = None,
     ) -> EndpointView:
         """The new secret is in the answer, once. Until the grace is over, deliveries carry both signatures."""
         grace = timedelta(seconds=(data or SecretRotated()).grace_seconds)
-        return EndpointView.of_issued(await rotate_secret(caller, webhook_id, grace=grace))
+        issued = await rotate_secret(caller, webhook_id, grace=grace)
+        return EndpointView.of(await look_at_endpoints.one(caller.organisation_id, webhook_id), issued.secret)
 
     @get("/{webhook_id:str}/deliveries", scope=Scope.WEBHOOKS_READ, summary="Deliveries to an endpoint")
     async def list_endpoint_deliveries(
@@ -200,7 +194,7 @@ class Webhooks(Controller):
         async with store.reading(caller.organisation_id) as work:
             await work.endpoints.get(webhook_id)
             page = await work.deliveries.page(
-                slice, destination_id=webhook_id, **_filters(state=status, event_type=event_type)
+                slice, destination_id=webhook_id, **filters(state=status, event_type=event_type)
             )
             counts = await work.deliveries.counts(webhook_id)
         shown = listing(page, DeliveryView.of)
@@ -218,44 +212,3 @@ class Webhooks(Controller):
     ) -> TestView:
         """One attempt now, with the catalogue's sample; nothing is retried."""
         return TestView.of(await try_out.endpoint(caller, webhook_id, data.event_type if data else None))
-
-
-class Deliveries(Controller):
-    """Deliveries to webhook endpoints and notification channels, and mails to clients."""
-
-    path = "/api/deliveries"
-    tags = ("Deliveries",)
-
-    @get("/", scope=Scope.WEBHOOKS_READ, summary="List deliveries")
-    async def list_deliveries(
-        self,
-        caller: NamedDependency[Caller],
-        store: NamedDependency[Store],
-        slice: NamedDependency[Slice],
-        status: Status = None,
-        event_type: OfType = None,
-        event_id: Annotated[str | None, QueryParameter(name="event_id", required=False)] = None,
-        destination_id: Annotated[str | None, QueryParameter(name="destination_id", required=False)] = None,
-    ) -> Listing[DeliveryView]:
-        """Newest first."""
-        filters = _filters(state=status, event_type=event_type, event_id=event_id, destination_id=destination_id)
-        async with store.reading(caller.organisation_id) as work:
-            return listing(await work.deliveries.page(slice, **filters), DeliveryView.of)
-
-    @get("/{delivery_id:str}", scope=Scope.WEBHOOKS_READ, summary="One delivery with its attempts")
-    async def get_delivery(
-        self, caller: NamedDependency[Caller], store: NamedDependency[Store], delivery_id: FromPath[str]
-    ) -> DeliveryDetail:
-        """What was sent, what came back, attempt by attempt."""
-        async with store.reading(caller.organisation_id) as work:
-            delivery = await work.deliveries.get(delivery_id)
-            event = await work.events.get(delivery.event_id)
-            attempts = await work.attempts.of(delivery_id)
-        return DeliveryDetail(DeliveryView.of(delivery), EventView.of(event), [AttemptView.of(a) for a in attempts])
-
-    @post("/{delivery_id:str}/retry", scope=Scope.WEBHOOKS_WRITE, status_code=202, summary="Send a delivery again")
-    async def retry_delivery(
-        self, caller: NamedDependency[Caller], delivery_id: FromPath[str], send_again: NamedDependency[SendAgain]
-    ) -> DeliveryView:
-        """A new delivery of the same event to the same destination, with the same message id."""
-        return DeliveryView.of(await send_again(caller, delivery_id))

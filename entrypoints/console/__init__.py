@@ -22,7 +22,9 @@ from entrypoints.console.notifications import NotificationPages
 from entrypoints.console.overview import Overview
 from entrypoints.console.pages import ICON, STYLE, Form, Page
 from entrypoints.console.payments import PaymentPages
+from entrypoints.console.replays import ReplayPages
 from entrypoints.console.session import SignInPages, check_form, recognise
+from entrypoints.console.statistics import StatisticsPages
 from entrypoints.console.webhooks import WebhookPages
 
 
@@ -73,6 +75,8 @@ CONSOLE = Router(
         KeyPages,
         NotificationPages,
         PaymentPages,
+        ReplayPages,
+        StatisticsPages,
         WebhookPages,
         style,
         icon,

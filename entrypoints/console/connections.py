@@ -7,8 +7,9 @@ from litestar import Controller, Response, get, post
 from application.caller import Caller
 from application.connections.connect import Connect
 from application.connections.manage import ChangeConnection, Disconnect, TestConnection
+from application.inbox.sweep import reading_of
 from application.ports.leases import Held
-from application.ports.store import AlreadyThere
+from application.ports.store import AlreadyThere, Store
 from domain.connections.connection import ConnectionState
 from domain.connections.provider import Provider
 from domain.refusals import Refusal
@@ -132,6 +133,7 @@ async def _show(
     async with page.reading() as work:
         connection = await work.connections.get(connection_id)
         notifications = await work.notifications.all(connection_id=connection_id)
+    reading = await reading_of(page.hub.resolve(Store), connection_id)  # type: ignore[type-abstract]
     manifest = page.hub.providers.manifest(connection.provider)
     kept: dict[str, Any] = {**connection.settings, "name": connection.name}
     shown = {name: value for name, value in (typed or {}).items() if name not in connection.sealed}
@@ -145,4 +147,5 @@ async def _show(
         typed={**kept, **shown},
         webhook_url=f"{page.public_url}/api/integrations/{manifest.slug}/webhook/{connection.id}",
         changing=typed is not None,
+        reading=reading,
     )

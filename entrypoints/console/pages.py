@@ -57,10 +57,14 @@ DONE: Mapping[str, str] = {
     "notification-removed": "The notification is removed.",
     "paused": "Paused. Nothing is sent there until it is switched on again.",
     "refunded": "The refund is on its way.",
+    "replay-cancelled": "The replay is stopped. What it had made is delivered.",
+    "replay-started": "The replay has begun.",
     "resumed": "Switched on.",
     "sent": "The invoice is on its way by mail.",
     "sent-again": "It is sent again: this is the new delivery.",
+    "skipped": "Skipped: it is not tried any more, and what waited behind it goes on.",
     "tested": "The test was sent; this is what came of it.",
+    "tried-now": "It is tried now.",
     "voided": "The invoice is void; nobody can pay it any more.",
 }
 """What a page says after a form was done; the address names the sentence, so nobody can put words in our mouth."""

@@ -2,6 +2,7 @@
 
 import ssl
 import tempfile
+import warnings
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -9,8 +10,15 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
+
+from application.ports.outgoing import ClientIdentity
 
 
 class Authority:
@@ -49,6 +57,37 @@ class Authority:
             )
             context.load_cert_chain(file)
         return context
+
+    def asking_server(self, *hosts: str) -> ssl.SSLContext:
+        """A server that lets in only clients with a certificate of this authority."""
+        context = self.server(*hosts)
+        context.load_verify_locations(cadata=self._certificate.public_bytes(Encoding.PEM).decode())
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def old_server(self, *hosts: str) -> ssl.SSLContext:
+        """A server that speaks TLS 1.0 and nothing newer."""
+        context = self.server(*hosts)
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+        return context
+
+    def identity(self, *, expired: bool = False, phrase: bytes | None = None) -> ClientIdentity:
+        """A certificate for a client, and its key, encrypted if there is a pass phrase."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test client")])
+        certificate = (
+            self._blank(name, key, expired)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        locked = BestAvailableEncryption(phrase) if phrase else NoEncryption()
+        return ClientIdentity(
+            certificate.public_bytes(Encoding.PEM).decode(),
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked).decode(),
+        )
 
     def _blank(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, expired: bool = False

@@ -17,7 +17,14 @@ from domain.money import Currency, Money
 from domain.notifications.attempts import Attempt, Outcome, Verdict
 from domain.notifications.configurations import Notification
 from domain.notifications.deliveries import Delivery, DeliveryState, DestinationKind
-from domain.notifications.endpoints import Endpoint, EndpointState, SigningSecret
+from domain.notifications.endpoints import Endpoint, EndpointMode, EndpointState, SigningSecret
+from domain.notifications.envelopes import Envelope
+from domain.notifications.options import Options
+from domain.notifications.replays import Replay, ReplayKind, ReplayState
+from domain.notifications.selection import Selection, Trouble
+from domain.notifications.shape import Shape
+from domain.notifications.signatures import SignatureStyle, SigningKeyPair
+from domain.notifications.windows import Rate
 from domain.organisations import ApiKey, Organisation, Role, Scope, Session, User
 from domain.work.kinds import kind_named
 from tests.fakes.clock import FrozenClock
@@ -97,6 +104,17 @@ class Examples:
         made = Notification(self.id("notification"), org, "Sales", "board", "con_1", ("*",), NOW, NOW)
         return attrs.evolve(made, **changes)
 
+    def signing_key(self, org: str, **changes: Any) -> SigningKeyPair:
+        """A key pair that signs."""
+        made = SigningKeyPair(self.id("signing_key"), org, "sealed", "whpk_" + "A" * 43 + "=", NOW)
+        return attrs.evolve(made, **changes)
+
+    def replay(self, org: str, **changes: Any) -> Replay:
+        """A replay that is under way."""
+        wanted = Selection("wh_1", ("invoice.*",), (DeliveryState.FAILED,), (Trouble.TIMEOUT,), NOW, ODD, "evt_1")
+        made = Replay(self.id("replay"), org, ReplayKind.MISSED, wanted, "user:ada", NOW, NOW, 10)
+        return attrs.evolve(made, **changes)
+
     def connection(self, org: str, **changes: Any) -> Connection:
         """A connection."""
         return attrs.evolve(Connection(self.id("connection"), org, "fake", "Fake", {}, {}, NOW, NOW), **changes)
@@ -163,6 +181,8 @@ BARE: Mapping[str, Callable[[Examples, str], Any]] = {
     "keys": Examples.key,
     "events": Examples.event,
     "endpoints": Examples.endpoint,
+    "signing_keys": Examples.signing_key,
+    "replays": Examples.replay,
     "notifications": Examples.notification,
     "deliveries": Examples.delivery,
     "connections": Examples.connection,
@@ -195,9 +215,24 @@ FULL: Mapping[str, Mapping[str, Any]] = {
         reason=TEXT,
         sealed_headers=TEXT,
         timeout_s=30,
-        failures=10,
+        mode=EndpointMode.POLL,
+        options=Options(
+            shape=Shape(envelope=Envelope.FORM),
+            filter="data.total > 100",
+            signature=SignatureStyle.STRIPE,
+            signature_header="acme-signature",
+            retries=(1, 60),
+            retries_by_type={"invoice.*": (5,)},
+            expires_after_s=3600,
+            fifo=True,
+            rate=Rate(10, 60),
+        ),
+        sealed_oauth=TEXT,
+        sealed_identity=TEXT,
         version=7,
     ),
+    "signing_keys": _full(expires_at=ODD, version=7),
+    "replays": _full(state=ReplayState.FAILED, done=3, ahead={"wh_1": "dlv_3"}, error=TEXT, version=7),
     "notifications": _full(target={"to": ["a@acme.example"]}, is_active=False, reason=TEXT, version=7),
     "deliveries": _full(
         state=DeliveryState.FAILED,
@@ -207,6 +242,7 @@ FULL: Mapping[str, Mapping[str, Any]] = {
         finished_at=ODD,
         mail=JSON,
         replay_of="dlv_0",
+        expires_at=ODD,
     ),
     "connections": _full(
         settings={"host": "mail.acme.example"},
@@ -227,6 +263,7 @@ FULL: Mapping[str, Mapping[str, Any]] = {
         tries=3,
         handled_at=ODD,
         error=TEXT,
+        object="intent:pi_1",
         version=7,
     ),
     "records": _full(fields=JSON, updated_at=ODD, version=7),

@@ -38,6 +38,11 @@ class HostileServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
+    async def deserted(self) -> None:
+        """Wait until no connection is left."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     def url(self, host: str = "127.0.0.1", path: str = "/hook") -> str:
         """Where to send to."""
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
@@ -56,7 +61,8 @@ class HostileServer:
         assert task is not None
         self._tasks.add(task)
         try:
-            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            # RuntimeError: uvloop's, for writing to a connection that the other end has cut
+            with suppress(OSError, RuntimeError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await self._behaviour(self, reader, writer)
         finally:
             self._tasks.discard(task)

@@ -63,6 +63,13 @@ FORBIDDEN_URLS = (
 )
 """No transport may dial anything for these."""
 
+BROKEN_HEADERS: tuple[dict[str, str], ...] = (
+    {"bad name": "x"}, {"": "x"}, {"X:": "x"}, {"X\r\nY": "x"}, {"X\x00": "x"}, {"Ü": "x"},
+    {"X": "a\r\nY: b"}, {"X": "a\nY: b"}, {"X": "a\rb"}, {"X": "a\x00b"}, {"X": "\x7f"}, {"X": "\udcff"},
+    {"X": "a\r\n\r\nGET / HTTP/1.1\r\nHost: inside\r\n\r\n"},
+)  # fmt: skip
+"""None may be sent, whoever typed them."""
+
 FORBIDDEN_ADDRESSES = (
     "127.0.0.1 0.0.0.0 10.1.2.3 100.100.100.200 169.254.169.254 172.20.0.1 192.168.1.1 198.18.0.1 224.0.0.1 255.255.255.255"
     " ::1 :: ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::127.0.0.1 64:ff9b::7f00:1 64:ff9b:1::a00:1 2002:7f00:1:: 2001::f5ff:fffe"
@@ -386,15 +393,15 @@ class OutgoingContract(ABC):
                 await server.finished.wait()
         assert (await self.ask(local, answers(OK))).status == 200
 
-    @pytest.mark.parametrize("headers", [{"bad name": "x"}, {"X": "a\r\nY: b"}, {"X": "a\x00b"}, {"": "x"}])
+    @pytest.mark.parametrize("headers", BROKEN_HEADERS)
     async def test_headers_that_would_break_the_request_are_not_sent(
         self, local: Outgoing, headers: dict[str, str]
     ) -> None:
         """No header can smuggle in another, or a second request."""
         async with HostileServer(answers(OK)) as server:
-            with pytest.raises(Unreachable):
+            with pytest.raises(ValueError, match="cannot be sent"):
                 await local.send("POST", server.url(), headers=headers, body=b"", timeout=ENOUGH)
-            assert server.requests == []
+            assert server.connections == 0
 
     # TLS.
 
@@ -583,7 +590,8 @@ class OutgoingContract(ABC):
         timeout: timedelta = ENOUGH,
     ) -> Reply:
         """Send one request to a server."""
-        return await outgoing.send("POST", server.url(host), headers={"X-A": "b"}, body=body, timeout=timeout)
+        headers = {"webhook-id": "msg_1"}  # by which a receiver knows a request that comes twice
+        return await outgoing.send("POST", server.url(host), headers=headers, body=body, timeout=timeout)
 
 
 def names(**known: list[str]) -> Callable[[str, int], "asyncio.Future[Sequence[str]]"]:

@@ -1,6 +1,7 @@
 """What every store must do. A store's own test subclasses the parts and gives a `rig` fixture.
 
-Here is what a unit of work promises; the workers' side is in store_claims.py, what runs at once in store_at_once.py.
+Here is what a unit of work promises; the inbox and the upkeep are in store_claims.py, what runs at once in
+store_at_once.py. What waits in lanes is Dispatch's (dispatch.py).
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from domain.billing.invoices import InvoiceState
 from domain.inbox import InboxState
 from domain.money import Currency
 from domain.notifications.deliveries import DeliveryState, DestinationKind
+from domain.notifications.replays import ReplayState
 from domain.organisations import Organisation
 from domain.refusals import Invalid, NotFound
 from domain.work.kinds import kind_named
@@ -476,15 +478,17 @@ class UnitOfWorkContract:
         await rig.add(org, "deliveries", *pending, *done)
         async with rig.store.reading(org) as work:
             all_, one = await work.deliveries.counts(), await work.deliveries.counts("wh_1")
-        assert all_ == {"pending": 2, "delivered": 3, "failed": 0, "cancelled": 0}
-        assert one == {"pending": 1, "delivered": 3, "failed": 0, "cancelled": 0}
+        none = dict.fromkeys((state.value for state in DeliveryState), 0)
+        assert all_ == {**none, "pending": 2, "delivered": 3}
+        assert one == {**none, "pending": 1, "delivered": 3}
         async with rig.store.reading(other) as work:
             assert set((await work.deliveries.counts()).values()) == {0}
 
     async def test_what_waits_for_a_removed_destination_is_cancelled(self, rig: Rig) -> None:
-        """Nothing else is: not another's, not what is finished, not another organisation's."""
+        """Also what waits to be fetched. Nothing else is: not another's, not what is finished, not another organisation's."""
         org, other = await rig.organisation(), await rig.organisation()
-        waiting = [rig.make.delivery(org, attempts=n) for n in range(2)]
+        states = (DeliveryState.PENDING, DeliveryState.WAITING)
+        waiting = [rig.make.delivery(org, attempts=n, state=state) for n, state in enumerate(states)]
         rest = [rig.make.delivery(org, destination="wh_2"), full(rig.make, "deliveries", org)]
         theirs = rig.make.delivery(other)
         await rig.add(org, "deliveries", *waiting, *rest)
@@ -531,6 +535,35 @@ class UnitOfWorkContract:
             await work.inbox.add(rig.make.received(org))
             await work.commit()
         assert sorted(topic.value for topic in rig.queue.announced[1:]) == ["deliveries", "inbox"]
+
+    async def test_new_deliveries_are_announced_with_their_destinations(self, rig: Rig) -> None:
+        """A worker that holds the lane need not look at any other."""
+        org = await rig.organisation()
+        done = rig.make.delivery(org, destination="wh_3", state=DeliveryState.FAILED, finished_at=NOW)
+        await rig.add(org, "deliveries", rig.make.delivery(org), rig.make.delivery(org, destination="wh_2"))
+        assert rig.queue.lanes == [{"wh_1", "wh_2"}]
+        async with rig.store.of(org) as work:
+            await work.deliveries.add_all([rig.make.delivery(org, destination="wh_4"), done])
+            await work.commit()
+        async with rig.store.of(org) as work:
+            await work.deliveries.save(attrs.evolve(done, state=DeliveryState.PENDING, finished_at=None))
+            await work.commit()
+        assert [set(lanes) for lanes in rig.queue.lanes[1:]] == [{"wh_3", "wh_4"}, {"wh_3"}]
+
+    async def test_a_changed_endpoint_is_announced(self, rig: Rig) -> None:
+        """Who delivers there reads its settings anew; a new one has nobody yet."""
+        org = await rig.organisation()
+        endpoint, other = rig.make.endpoint(org), rig.make.endpoint(org)
+        await rig.add(org, "endpoints", endpoint, other)
+        assert rig.queue.announced == []
+        async with rig.store.of(org) as work:
+            await work.endpoints.save(endpoint.pause(NOW))
+            await work.endpoints.remove(other.id)
+            await work.deliveries.stir("wh_9")
+            assert rig.queue.announced == []
+            await work.commit()
+        assert rig.queue.announced == [Topic.SETTINGS]
+        assert rig.queue.lanes == [{endpoint.id, other.id, "wh_9"}]
 
     async def test_nothing_new_is_not_announced(self, rig: Rig) -> None:
         """No worker wakes for an empty commit, an empty list, or what was undone."""
@@ -587,6 +620,25 @@ class UnitOfWorkContract:
         assert await rig.store.key_by_hash("x") is None
         assert await rig.store.user_by_email("x") is None
         assert await rig.store.link_by_token("x") is None
+
+    async def test_keys_that_sign_are_shown_to_everybody(self, rig: Rig) -> None:
+        """Of every organisation; one that was replaced until its end, and no longer."""
+        org, other = await rig.organisation(), await rig.organisation()
+        ending = rig.make.signing_key(org, expires_at=NOW + timedelta(microseconds=1))
+        ended, theirs = rig.make.signing_key(org, expires_at=NOW), rig.make.signing_key(other)
+        await rig.add(org, "signing_keys", ending, ended)
+        await rig.add(other, "signing_keys", theirs)
+        assert await rig.other.live_signing_keys(NOW) == (ending, theirs)
+        assert await rig.other.live_signing_keys(NOW + timedelta(microseconds=1)) == (theirs,)
+
+    async def test_replays_that_are_under_way_are_known(self, rig: Rig) -> None:
+        """Of every organisation, oldest first: whoever starts goes on with them."""
+        org, other = await rig.organisation(), await rig.organisation()
+        first, second = rig.make.replay(org), rig.make.replay(other)
+        done = rig.make.replay(org, state=ReplayState.DONE)
+        await rig.add(other, "replays", second)
+        await rig.add(org, "replays", done, first, rig.make.replay(org).cancel(NOW))
+        assert await rig.other.running_replays() == (first, second)
 
     async def test_a_provider_has_connections_of_every_organisation(self, rig: Rig) -> None:
         """Its webhook does not say whose it is."""

@@ -1,16 +1,12 @@
 """What every store must do when much happens at once (see store.py)."""
 
 import asyncio
-from datetime import timedelta
 
 import attrs
 import pytest
 
 from application.ports.store import AlreadyThere, StaleWrite, Store
-from domain.notifications.deliveries import DeliveryState
-from tests.contract.examples import NOW
 from tests.contract.store import Rig
-from tests.contract.store_claims import LEASE, claim, tried, waiting
 
 
 class AtOnceContract:
@@ -87,62 +83,6 @@ class AtOnceContract:
         taken = await asyncio.gather(*(take(rig.other if n % 2 else rig.store) for n in range(10)))
         assert sum(taken) == 1
 
-    async def test_two_workers_never_get_the_same_delivery(self, rig: Rig) -> None:
-        """Ten workers over two processes share what is due; everything is claimed, each once."""
-        org = await rig.organisation()
-        made = [one for n in range(12) for one in await waiting(rig, org, count=8, destination=f"wh_{n}", due_at=NOW)]
-        seen: list[str] = []
-
-        async def work(store: Store) -> None:
-            while (await store.next_due() or NOW + LEASE) <= NOW:
-                for one in await claim(store, limit=7):
-                    seen.append(one.delivery.id)
-                    await store.record_attempts([tried(rig, one)])
-
-        async with asyncio.timeout(30):
-            await asyncio.gather(*(work(rig.other if n % 2 else rig.store) for n in range(10)))
-        assert sorted(seen) == sorted(one.id for one in made)
-        async with rig.store.reading(org) as reading:
-            assert (await reading.deliveries.counts())["delivered"] == len(made)
-
-    async def test_two_workers_never_get_the_same_webhook(self, rig: Rig) -> None:
-        """The same for the inbox."""
-        org = await rig.organisation()
-        made = [rig.make.received(org) for _ in range(40)]
-        await rig.add(org, "inbox", *made)
-        seen: list[str] = []
-
-        async def work(store: Store) -> None:
-            while (await store.next_due() or NOW + LEASE) <= NOW:
-                seen.extend(one.id for one in await store.claim_inbox(NOW, LEASE, 3))
-
-        async with asyncio.timeout(30):
-            await asyncio.gather(*(work(rig.other if n % 2 else rig.store) for n in range(6)))
-        assert sorted(seen) == sorted(one.id for one in made)
-
-    async def test_recording_and_cancelling_at_once_end_in_one_of_the_two(self, rig: Rig) -> None:
-        """No dead lock, and no delivery that is both delivered and cancelled."""
-        org = await rig.organisation()
-        await waiting(rig, org, count=40, destination="wh_1")
-        batches = [await claim(rig.store) for _ in range(5)]
-
-        async def cancel() -> int:
-            async with rig.other.of(org) as work:
-                count = await work.deliveries.cancel_pending("wh_1", "gone", NOW)
-                await work.commit()
-            return count
-
-        async with asyncio.timeout(20):
-            *recorded, cancelled = await asyncio.gather(
-                *(rig.store.record_attempts([tried(rig, one) for one in reversed(batch)]) for batch in batches),
-                cancel(),
-            )
-        async with rig.store.reading(org) as work:
-            counts = await work.deliveries.counts()
-        assert counts["delivered"] == sum(len(kept) for kept in recorded)
-        assert counts["cancelled"] == cancelled
-        assert counts["delivered"] + counts["cancelled"] == 40
-
     async def test_a_hundred_can_read_at_once(self, rig: Rig) -> None:
         """More than there are connections; they take turns."""
         org = await rig.organisation()
@@ -178,18 +118,3 @@ class AtOnceContract:
             await rig.add(org, "invoices", rig.make.invoice(org))
         async with rig.store.reading(org) as work:
             assert len(await work.invoices.all()) == 1
-
-    async def test_forgetting_goes_on_beside_delivering(self, rig: Rig) -> None:
-        """The scheduler's night work stops nobody."""
-        org = await rig.organisation()
-        old = NOW - timedelta(days=40)
-        await waiting(rig, org, count=30, state=DeliveryState.DELIVERED, finished_at=old)
-        await waiting(rig, org, count=8)
-
-        async def deliver() -> int:
-            claimed = await claim(rig.other)
-            return len(await rig.other.record_attempts([tried(rig, one) for one in claimed]))
-
-        async with asyncio.timeout(20):
-            counts, delivered = await asyncio.gather(rig.store.forget(NOW - timedelta(days=1)), deliver())
-        assert (counts["deliveries"], delivered) == (30, 8)

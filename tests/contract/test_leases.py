@@ -1,14 +1,17 @@
 """Leases in both databases, and in memory, keep the contract of the port Leases."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from adapters.clock import RandomIds
+from adapters.clock import RandomIds, SystemClock
 from adapters.persistence.database import Database
 from adapters.persistence.leases import SqlLeases
 from adapters.persistence.migrate import migrate
+from application.ports.leases import Held
 from tests.contract.leases import LeasesContract, LeasesRig
 from tests.fakes.clock import FrozenClock
 from tests.fakes.leases import MemoryLeases
@@ -51,3 +54,17 @@ class TestSqlLeasesOnPostgres(LeasesContract):
     async def rig(self, postgres_url: str) -> AsyncIterator[LeasesRig]:
         async for rig in rig_over(postgres_url):
             yield rig
+
+
+async def test_a_lease_lasts_as_long_as_its_holder(sqlite_url: str) -> None:
+    """It may be short, so that a dead holder's is free soon; a living one is not robbed of it."""
+    database = Database.at(sqlite_url)
+    await migrate(database)
+    mine, theirs = (SqlLeases(database, SystemClock(), RandomIds()) for _ in range(2))
+    async with mine.hold("payment", for_=timedelta(seconds=0.3)):
+        await asyncio.sleep(0.8)
+        with pytest.raises(Held):
+            await theirs.hold("payment", for_=timedelta(seconds=0.3)).__aenter__()
+    async with theirs.hold("payment", for_=timedelta(seconds=0.3)):
+        pass
+    await database.close()

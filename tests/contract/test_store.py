@@ -2,28 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import attrs
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.persistence.database import Database
-from adapters.persistence.migrate import migrate
 from adapters.persistence.store import SqlStore
-from domain.notifications.attempts import Outcome
-from tests.contract.examples import NOW
 from tests.contract.store import Rig, UnitOfWorkContract
 from tests.contract.store_at_once import AtOnceContract
-from tests.contract.store_claims import ClaimsContract, claim, tried, waiting
+from tests.contract.store_claims import ClaimsContract
+from tests.contract.store_polled import PolledContract
+from tests.contract.store_replays import ReplaysContract
 from tests.fakes.clock import FrozenClock
 from tests.fakes.store import MemoryStore
 from tests.fakes.work_queue import RecordingQueue
-from tests.postgres import elsewhere
 
 
-class StoreContract(UnitOfWorkContract, ClaimsContract, AtOnceContract):
+class StoreContract(UnitOfWorkContract, ClaimsContract, AtOnceContract, ReplaysContract, PolledContract):
     """The whole of it."""
 
 
@@ -50,20 +46,6 @@ async def rig_over(url: str) -> AsyncIterator[Rig]:
 class SqlStoreContract(StoreContract):
     """The contract, and what a database can spoil in a way of its own."""
 
-    async def test_what_no_database_can_keep_is_kept_as_near_as_can_be(self, rig: Rig) -> None:
-        """A receiver may answer with binary; its attempt must be recorded all the same."""
-        org = await rig.organisation()
-        await waiting(rig, org)
-        (claimed,) = await claim(rig.store)
-        outcome = attrs.evolve(rig.make.full_outcome(), body="a\0b\ud800c", error="\0", headers={"x": "a\0b"})
-        one = tried(rig, claimed, last_error="\0")
-        one = attrs.evolve(one, attempt=attrs.evolve(one.attempt, outcome=outcome))
-        assert await rig.store.record_attempts([one]) == (one,)
-        async with rig.store.reading(org) as work:
-            (found,) = await work.attempts.of(claimed.delivery.id)
-        kept: Outcome = found.outcome
-        assert (kept.body, kept.error, kept.headers) == ("a\ufffdb\ufffdc", "\ufffd", {"x": "a\0b"})
-
     async def test_what_only_reads_cannot_write(self, rig: Rig) -> None:
         """On SQLite it cannot be committed; PostgreSQL refuses it at once."""
         org = await rig.organisation()
@@ -79,35 +61,17 @@ class SqlStoreContract(StoreContract):
             assert await work.invoices.all() == ()
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("sqlite") / "template.db"
-
-    async def prepare() -> None:
-        database = Database.at(f"sqlite:///{path}")
-        await migrate(database)
-        await database.close()
-
-    elsewhere(prepare())
-    return path.read_bytes()
-
-
 class TestSqlStoreOnSqlite(SqlStoreContract):
     """SQLite, in a file."""
 
     @pytest.fixture
-    def url(self, tmp_path: Path, sqlite_template: bytes) -> str:
-        (tmp_path / "hub.db").write_bytes(sqlite_template)
-        return f"sqlite:///{tmp_path / 'hub.db'}"
-
-    @pytest.fixture
-    async def rig(self, url: str) -> AsyncIterator[Rig]:
-        async for rig in rig_over(url):
+    async def rig(self, sqlite_url: str) -> AsyncIterator[Rig]:
+        async for rig in rig_over(sqlite_url):
             yield rig
 
-    async def test_a_writer_says_so_at_once(self, url: str) -> None:
+    async def test_a_writer_says_so_at_once(self, sqlite_url: str) -> None:
         """A transaction that reads first and writes later could not be waited for: SQLite would refuse it."""
-        database = Database.at(url)
+        database = Database.at(sqlite_url)
         said: list[str] = []
         event.listen(
             database.engine.sync_engine, "before_cursor_execute", lambda *args: said.append(args[2].split("\n")[0])
@@ -116,15 +80,15 @@ class TestSqlStoreOnSqlite(SqlStoreContract):
         async with store.of("org_1") as work:
             await work.counters.next("x")
             await work.commit()
-        await store.claim_deliveries(NOW, NOW - NOW, 1)
+        await store.mark("a mark", "x")
         async with store.reading("org_1") as work:
             await work.invoices.all()
         await database.close()
         assert [word for word in said if word.startswith("BEGIN")] == ["BEGIN IMMEDIATE", "BEGIN IMMEDIATE", "BEGIN"]
 
-    async def test_a_commit_survives_a_power_cut(self, url: str) -> None:
+    async def test_a_commit_survives_a_power_cut(self, sqlite_url: str) -> None:
         """The journal is written through, by every connection."""
-        database = Database.at(url)
+        database = Database.at(sqlite_url)
         async with database.reading() as one, database.reading() as two:
             for connection in (one, two):
                 found = [
@@ -134,9 +98,9 @@ class TestSqlStoreOnSqlite(SqlStoreContract):
                 assert found == ["wal", 2, 1, 30000]
         await database.close()
 
-    def test_a_database_can_be_used_from_one_event_loop_after_another(self, url: str) -> None:
+    def test_a_database_can_be_used_from_one_event_loop_after_another(self, sqlite_url: str) -> None:
         """A command line that runs two things one after the other, each with writers that wait for each other."""
-        database = Database.at(url)
+        database = Database.at(sqlite_url)
         store = SqlStore(database, FrozenClock(), RecordingQueue())
 
         async def write() -> None:

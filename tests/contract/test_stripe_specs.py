@@ -83,6 +83,8 @@ async def our_calls(stage: Stage) -> None:
         for number, reason in enumerate(("", "duplicate", "too small")):
             await payments.refund(access, made.reference, Money.of("1.00", "USD"), key=f"r{number}", reason=reason)
         await payments.refunds_of(access, made.reference)
+        now = stage.clock.now()
+        assert [e async for e in payments.events_between(access, now - timedelta(hours=3), now + timedelta(seconds=1))]
     finally:
         await payments.aclose()
 
@@ -299,7 +301,7 @@ async def test_every_request_of_ours_is_one_that_stripe_describes(path: str) -> 
         calls = api_calls(stage)
     found = {f"{e.method} {e.path}": wrong for e in calls if (wrong := request_problems(path, e))}
     assert not found
-    assert len({(e.method, re.sub(r"/(cs|pi|cus)_\w+", "/{}", e.path)) for e in calls}) == 13
+    assert len({(e.method, re.sub(r"/(cs|pi|cus)_\w+", "/{}", e.path)) for e in calls}) == 14
     assert {e.headers["stripe-version"] for e in calls} == {"2026-10-28.endive"}
     assert all("idempotency-key" in e.headers for e in calls if e.method == "POST")
 

@@ -1,5 +1,6 @@
 """A clock that stands still until it is told to move."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import final
 
@@ -22,3 +23,12 @@ class FrozenClock(Clock):
         """Let time pass; returns the new moment."""
         self._now += by
         return self._now
+
+
+@final
+class LoopClock(Clock):
+    """The event loop's time: on a loop whose time is virtual, it passes while tasks wait."""
+
+    def now(self) -> datetime:
+        """Since 2026, in the loop's seconds."""
+        return datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) + timedelta(seconds=asyncio.get_running_loop().time())

@@ -15,9 +15,13 @@ class RememberingJournal(Journal):
     def __init__(self) -> None:
         self.attempts: list[tuple[Delivery, Attempt]] = []
         self.webhooks: list[Received] = []
+        self.troubles: list[tuple[str, Exception]] = []
 
     def tried(self, delivery: Delivery, attempt: Attempt) -> None:
         self.attempts.append((delivery, attempt))
 
     def handled(self, received: Received) -> None:
         self.webhooks.append(received)
+
+    def troubled(self, doing: str, error: Exception) -> None:
+        self.troubles.append((doing, error))

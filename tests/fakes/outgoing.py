@@ -9,7 +9,8 @@ from typing import Any, final
 import attrs
 import httpx
 
-from application.ports.outgoing import AddressRefused, Outgoing, Reply, Unreachable
+from adapters.http.wire import field_lines
+from application.ports.outgoing import AddressRefused, ClientIdentity, Outgoing, Reply, Unreachable
 
 
 @attrs.frozen
@@ -21,6 +22,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     timeout: timedelta
+    identity: ClientIdentity | None = None
 
 
 def reply(status: int = 200, body: str | bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
@@ -48,11 +50,19 @@ class FakeOutgoing(Outgoing):
         _checked(url, self.refused, field)
 
     async def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, timeout: timedelta
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: timedelta,
+        identity: ClientIdentity | None = None,
     ) -> Reply:
         """The next of the script."""
         _checked(url, self.refused, "url")
-        self.requests.append(Request(method, url, dict(headers), body, timeout))
+        field_lines(headers)
+        self.requests.append(Request(method, url, dict(headers), body, timeout, identity))
         answer = self.script.popleft() if self.script else self.otherwise
         if isinstance(answer, Exception):
             raise answer
@@ -71,10 +81,18 @@ class SandboxOutgoing(Outgoing):
         _checked(url, set(), field)
 
     async def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, timeout: timedelta
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: timedelta,
+        identity: ClientIdentity | None = None,
     ) -> Reply:
         """Call the application. Raises Unreachable when it does not answer in time."""
         _checked(url, set(), "url")
+        field_lines(headers)
         async with httpx.AsyncClient(transport=self._transport) as client:
             try:
                 async with asyncio.timeout(timeout.total_seconds()):

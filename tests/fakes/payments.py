@@ -3,8 +3,8 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, final
 
 import attrs
@@ -14,9 +14,11 @@ from application.ports.payments import (
     BadSignature,
     CheckoutOrder,
     CheckoutState,
+    EventList,
     HostedCheckout,
     Intent,
     IntentState,
+    ListedEvent,
     PaymentProvider,
     ProviderCustomer,
     ProviderEvent,
@@ -39,7 +41,7 @@ _T = TypeVar("_T")
 
 
 @final
-class FakePayments(PaymentProvider):
+class FakePayments(PaymentProvider, EventList):
     """Takes any key that is not `revoked`.
 
     Tests use: `pay`, `decline`, `settle_refund`, `fail_next`, `revoked`, `events` (the bodies of its webhooks, oldest
@@ -288,6 +290,20 @@ class FakePayments(PaymentProvider):
             failed=told["type"] == "intent.failed",
             payload=told,
         )
+
+    @property
+    def events_kept(self) -> timedelta:
+        """30 days."""
+        return timedelta(days=30)
+
+    async def events_between(
+        self, access: Mapping[str, str], since: datetime, until: datetime
+    ) -> AsyncIterator[ListedEvent]:
+        """Of `events`."""
+        for body in self._do("events_between", access, lambda: list(self.events)):
+            event = self.parse_webhook(body)
+            if since <= event.created_at < until:
+                yield ListedEvent(event, body)
 
     # How it works.
 

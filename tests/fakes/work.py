@@ -1,8 +1,8 @@
 """A unit of work in memory, and its collections (tests/fakes/store.py)."""
 
-import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection as Several
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Generic, TypeVar, cast, final
@@ -28,22 +28,16 @@ from domain.inbox import InboxState, Received
 from domain.money import Currency
 from domain.notifications.attempts import Attempt, Outcome
 from domain.notifications.deliveries import Delivery, DeliveryState
+from domain.notifications.selection import Selection
 from domain.refusals import NotFound
 from domain.work.records import Kind, Record
+from tests.fakes.replayable import MemoryReplayable
+from tests.fakes.shelves import NAMES, HeldBy, Table, Transaction
 
 T = TypeVar("T")
 
-
-@attrs.frozen
-class Row:
-    """A thing as it is kept, and what only the store knows of it."""
-
-    thing: Any
-    generation: int = 0
-    leased_until: datetime | None = None
-
-
-Table = Mapping[Any, Row]
+SUBSCRIPTIONS = "subscriptions"
+"""The counter that counts up when an organisation's endpoints or notifications change."""
 
 UNIQUE: Mapping[str, Callable[[Any], object]] = {
     "users": lambda user: user.email,
@@ -53,80 +47,6 @@ UNIQUE: Mapping[str, Callable[[Any], object]] = {
     "links": lambda link: link.token,
     "inbox": lambda received: (received.connection_id, received.external_id),
 }
-
-NAMES = {
-    "organisation": "organisation",
-    "users": "user",
-    "keys": "API key",
-    "events": "event",
-    "endpoints": "webhook endpoint",
-    "notifications": "notification configuration",
-    "deliveries": "delivery",
-    "connections": "connection",
-    "inbox": "received webhook",
-    "records": "record",
-    "invoices": "invoice",
-    "payments": "payment",
-    "refunds": "refund",
-    "links": "payment link",
-    "checkouts": "checkout",
-    "audit": "audit entry",
-}
-
-
-class Shelves:
-    """What is committed, and the one lock that a unit of work holds from its first write to its end.
-
-    As in PostgreSQL, two units of work may read the same thing; the one that writes second waits, and then finds that
-    the thing has changed. A table is never changed, only replaced: so a unit of work keeps what it saw for nothing.
-    """
-
-    def __init__(self) -> None:
-        self.tables: Mapping[str, Table] = {
-            name: {} for name in (*NAMES, "sessions", "answers", "counters", "attempts", "marks")
-        }
-        self.writer = asyncio.Lock()
-
-
-class Transaction:
-    """One view of the shelves, with one's own changes in it."""
-
-    def __init__(self, shelves: Shelves, *, writes: bool) -> None:
-        self._shelves = shelves
-        self._writes = writes
-        self._view = shelves.tables
-        self._changed: set[str] | None = None
-
-    async def table(self, name: str) -> Table:
-        """A table as this unit of work sees it."""
-        await asyncio.sleep(0)  # as a database would: someone else may do something meanwhile
-        return self._view[name]
-
-    async def change(self, name: str) -> dict[Any, Row]:
-        """A table to write into. From now on nobody else writes, and the latest of everything is seen."""
-        assert self._writes, "this unit of work only reads"
-        await asyncio.sleep(0)
-        if self._changed is None:
-            await self._shelves.writer.acquire()
-            self._changed, self._view = set(), self._shelves.tables
-        if name not in self._changed:
-            self._changed.add(name)
-            self._view = {**self._view, name: dict(self._view[name])}
-        return cast("dict[Any, Row]", self._view[name])
-
-    def commit(self) -> None:
-        """Make the changes everyone's."""
-        assert self._writes, "this unit of work only reads"
-        if self._changed is not None:
-            self._shelves.tables = self._view
-        self.leave()
-
-    def leave(self) -> None:
-        """Forget the changes."""
-        if self._changed is not None:
-            self._changed = None
-            self._shelves.writer.release()
-        self._view = self._shelves.tables
 
 
 def kept(thing: T) -> T:
@@ -162,8 +82,8 @@ class MemoryCollection(Collection[T], Generic[T]):
         self.added = False
 
     async def find(self, id: str) -> T | None:
-        row = (await self._transaction.table(self._table)).get(id)
-        return cast("T", row.thing) if row is not None and self._owner(row.thing) == self._organisation_id else None
+        thing = (await self._transaction.table(self._table)).get(id)
+        return cast("T", thing) if thing is not None and self._owner(thing) == self._organisation_id else None
 
     async def get(self, id: str) -> T:
         thing = await self.find(id)
@@ -179,20 +99,20 @@ class MemoryCollection(Collection[T], Generic[T]):
     async def save(self, thing: T) -> T:
         self._check(thing)
         table, id_ = await self._transaction.change(self._table), cast("Any", thing).id
-        row = table.get(id_)
+        there = table.get(id_)
         version = getattr(thing, "version", None)
-        if row is None or self._owner(row.thing) != self._organisation_id:
+        if there is None or self._owner(there) != self._organisation_id:
             raise StaleWrite(f"The {NAMES[self._table]} is no more.")
-        if version is not None and row.thing.version != version:
+        if version is not None and there.version != version:
             raise StaleWrite(f"The {NAMES[self._table]} was changed by someone else meanwhile.")
         saved = thing if version is None else attrs.evolve(thing, version=version + 1)  # type: ignore[misc]
-        check_unique({key: other for key, other in table.items() if key != id_}, self._table, saved)
-        table[id_] = attrs.evolve(row, thing=kept(saved))
+        check_unique(table, self._table, saved)
+        table[id_] = kept(saved)
         return saved
 
     async def remove(self, id: str) -> None:
         table = await self._transaction.change(self._table)
-        if id in table and self._owner(table[id].thing) == self._organisation_id:
+        if id in table and self._owner(table[id]) == self._organisation_id:
             del table[id]
 
     async def page(self, slice: Slice = Slice(), /, **equal: object) -> Page[T]:  # noqa: B008
@@ -200,8 +120,14 @@ class MemoryCollection(Collection[T], Generic[T]):
 
     async def all(self, **equal: object) -> tuple[T, ...]:
         table = await self._transaction.table(self._table)
-        mine = (row.thing for _, row in sorted(table.items()) if self._owner(row.thing) == self._organisation_id)
-        return tuple(thing for thing in mine if all(_equals(getattr(thing, n), w) for n, w in equal.items()))
+        wanted = {name: _texts(value) for name, value in equal.items()}
+        found = [
+            thing
+            for thing in table.values()
+            if self._owner(thing) == self._organisation_id
+            and all(plain(getattr(thing, name)) in values for name, values in wanted.items())
+        ]
+        return tuple(sorted(found, key=lambda thing: thing.id))
 
     def _owner(self, thing: Any) -> str:
         return cast("str", thing.id if self._table == "organisation" else thing.organisation_id)
@@ -210,18 +136,18 @@ class MemoryCollection(Collection[T], Generic[T]):
         assert self._owner(thing) == self._organisation_id, "a unit of work writes only its own organisation's things"
 
 
-def put_new(table: dict[Any, Row], name: str, thing: Any) -> None:
+def put_new(table: MutableMapping[Any, Any], name: str, thing: Any) -> None:
     """Add a thing. Raises AlreadyThere."""
     if thing.id in table:
         raise AlreadyThere(f"There already is such a {name}.")
     check_unique(table, name, thing)
-    table[thing.id] = Row(kept(thing))
+    table[thing.id] = kept(thing)
 
 
-def check_unique(others: Table, name: str, thing: Any) -> None:
+def check_unique(table: Table, name: str, thing: Any) -> None:
     """Raises AlreadyThere."""
     key = UNIQUE.get(name)
-    if key and any(key(row.thing) == key(thing) for row in others.values()):
+    if key and any(key(other) == key(thing) for other in table.values() if other.id != thing.id):
         raise AlreadyThere(f"There already is such a {name}.")
 
 
@@ -237,9 +163,46 @@ def part(things: Sequence[T], slice: Slice) -> Page[T]:
     return Page(items, items[-1].id if len(rest) > slice.limit else None)
 
 
-def _equals(value: object, wanted: object) -> bool:
+def _texts(wanted: object) -> list[object]:
     values = wanted if isinstance(wanted, tuple | frozenset | set) else (wanted,)
-    return plain(value) in [plain(one) for one in values]
+    return [plain(one) for one in values]
+
+
+@final
+class MemorySubscriptions(MemoryCollection[T], Generic[T]):
+    """Endpoints, or notifications: whoever delivers there is to read them anew."""
+
+    def __init__(self, transaction: Transaction, organisation_id: str, table: str, counters: Counters) -> None:
+        super().__init__(transaction, organisation_id, table)
+        self._counters = counters
+        self.changed: set[str] = set()
+
+    async def add(self, thing: T) -> None:
+        await super().add(thing)
+        await self._counters.next(SUBSCRIPTIONS)
+
+    async def save(self, thing: T) -> T:
+        saved = await super().save(thing)
+        await self._note(cast("Any", thing).id)
+        return saved
+
+    async def remove(self, id: str) -> None:
+        await super().remove(id)
+        await self._note(id)
+
+    async def _note(self, id: str) -> None:
+        await self._counters.next(SUBSCRIPTIONS)
+        await stir(self._transaction, self._organisation_id, id)
+        self.changed.add(id)
+
+
+async def stir(transaction: Transaction, organisation_id: str, destination_id: str) -> None:
+    """Count up the lane's revision and end its pause."""
+    lanes = await transaction.change("lanes")
+    held: HeldBy | None = lanes.get(destination_id)
+    if held is not None and held.lane.organisation_id == organisation_id:
+        lane = attrs.evolve(held.lane, revision=held.lane.revision + 1, health=held.lane.health.resumed())
+        lanes[destination_id] = HeldBy(lane, held.generation)
 
 
 @final
@@ -248,27 +211,81 @@ class MemoryInbox(MemoryCollection[Received]):
 
     async def save(self, thing: Received) -> Received:
         saved = await super().save(thing)
-        table = await self._transaction.change(self._table)
-        table[thing.id] = attrs.evolve(table[thing.id], leased_until=None)
+        (await self._transaction.change("inbox_leases")).pop(thing.id, None)
         self.added = self.added or thing.state is InboxState.PENDING
         return saved
 
 
 @final
-class MemoryDeliveries(MemoryCollection[Delivery], Deliveries):
+class MemoryDeliveries(MemoryCollection[Delivery], MemoryReplayable, Deliveries):
     """Deliveries."""
+
+    def __init__(self, transaction: Transaction, organisation_id: str) -> None:
+        super().__init__(transaction, organisation_id, "deliveries")
+        self.lanes: set[str] = set()
+        self.stirred: set[str] = set()
+
+    async def add(self, thing: Delivery) -> None:
+        await super().add(thing)
+        self.lanes.add(thing.destination_id)
+
+    async def save(self, thing: Delivery) -> Delivery:
+        if thing.state is DeliveryState.PENDING:
+            self.added = True
+            self.lanes.add(thing.destination_id)
+        return await super().save(thing)
 
     async def add_all(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             await self.add(delivery)
 
+    async def selected(self, slice: Slice, selection: Selection) -> Page[Delivery]:
+        return part([one for one in await self.all() if selection.accepts(one)], slice)
+
     async def cancel_pending(self, destination_id: str, reason: str, now: datetime) -> int:
         table = await self._transaction.change(self._table)
-        waiting = await self.all(destination_id=destination_id, state=DeliveryState.PENDING)
+        waiting = await self.all(destination_id=destination_id, state=(DeliveryState.PENDING, DeliveryState.WAITING))
         for one in waiting:
-            row = table[one.id]
-            table[one.id] = attrs.evolve(row, thing=one.cancel(reason, now), generation=row.generation + 1)
+            table[one.id] = one.cancel(reason, now)
         return len(waiting)
+
+    async def stir(self, destination_id: str) -> None:
+        await stir(self._transaction, self._organisation_id, destination_id)
+        self.stirred.add(destination_id)
+
+    async def head(self, destination_id: str) -> Delivery | None:
+        pending = await self.all(destination_id=destination_id, state=DeliveryState.PENDING)
+        return min(pending, key=lambda one: (one.due_at, one.id), default=None)
+
+    async def waiting(
+        self, destination_id: str, now: datetime, limit: int, after: str | None = None
+    ) -> tuple[Delivery, ...]:
+        found = await self.all(destination_id=destination_id, state=DeliveryState.WAITING)
+        return tuple(d for d in found if d.due_at <= now and not d.expired(now) and d.id > (after or ""))[:limit]
+
+    async def hand_out(self, ids: Several[str]) -> None:
+        for one in await self.all(id=tuple(ids), state=DeliveryState.WAITING):
+            await super().save(attrs.evolve(one, attempts=one.attempts + 1))
+
+    async def collect(
+        self, destination_id: str, now: datetime, *, ids: Several[str] = (), up_to: str | None = None
+    ) -> int:
+        found = await self.all(destination_id=destination_id, state=DeliveryState.WAITING)
+        meant = [d for d in found if (d.id in ids if up_to is None else d.id <= up_to and d.attempts)]
+        for one in meant:
+            await super().save(one.collected(now))
+        return len(meant)
+
+    async def expire_waiting(self, destination_id: str, now: datetime) -> int:
+        found = await self.all(destination_id=destination_id, state=DeliveryState.WAITING)
+        for one in (late := [one for one in found if one.expired(now)]):
+            await super().save(one.expire(now))
+        return len(late)
+
+    async def hand_over(self, destination_id: str, state: DeliveryState) -> None:
+        before = DeliveryState.PENDING if state is DeliveryState.WAITING else DeliveryState.WAITING
+        for one in await self.all(destination_id=destination_id, state=before):
+            await self.save(attrs.evolve(one, state=state))
 
     async def counts(self, destination_id: str | None = None) -> Mapping[str, int]:
         found = await self.all() if destination_id is None else await self.all(destination_id=destination_id)
@@ -304,8 +321,8 @@ class MemoryAttempts(Attempts):
         put_new(await self._transaction.change("attempts"), "attempts", attempt)
 
     async def of(self, delivery_id: str) -> tuple[Attempt, ...]:
-        things: list[Attempt] = [row.thing for row in (await self._transaction.table("attempts")).values()]
-        mine = [a for a in things if (a.organisation_id, a.delivery_id) == (self._organisation_id, delivery_id)]
+        things = (await self._transaction.table("attempts")).values()
+        mine = [a for a in things if a.delivery_id == delivery_id and a.organisation_id == self._organisation_id]
         return tuple(sorted(mine, key=lambda attempt: (attempt.number, attempt.id)))
 
 
@@ -318,21 +335,21 @@ class MemoryAnswers(Answers):
         self._organisation_id = organisation_id
 
     async def find(self, key: str) -> Answer | None:
-        row = (await self._transaction.table("answers")).get((self._organisation_id, key))
-        return None if row is None else cast("Answer", row.thing)
+        table = await self._transaction.table("answers")
+        return cast("Answer | None", table.get((self._organisation_id, key)))
 
     async def add(self, answer: Answer) -> None:
         table = await self._transaction.change("answers")
         if (self._organisation_id, answer.key) in table:
             raise AlreadyThere("This Idempotency-Key was answered already.")
-        table[self._organisation_id, answer.key] = Row(kept(answer))
+        table[self._organisation_id, answer.key] = kept(answer)
 
     async def replace(self, answer: Answer) -> None:
         table, key = await self._transaction.change("answers"), (self._organisation_id, answer.key)
         if key in table:
-            earlier: Answer = table[key].thing
+            earlier: Answer = table[key]
             status, body, headers = answer.status, answer.body, answer.headers
-            table[key] = Row(kept(attrs.evolve(earlier, status=status, body=body, headers=headers)))
+            table[key] = kept(attrs.evolve(earlier, status=status, body=body, headers=headers))
 
 
 @final
@@ -345,8 +362,8 @@ class MemoryCounters(Counters):
 
     async def next(self, name: str) -> int:
         table, key = await self._transaction.change("counters"), (self._organisation_id, name)
-        value: int = table[key].thing + 1 if key in table else 1
-        table[key] = Row(value)
+        value: int = table.get(key, 0) + 1
+        table[key] = value
         return value
 
 
@@ -368,9 +385,11 @@ class MemoryWork(Work):
         self.events = collection("events")
         self.answers = MemoryAnswers(transaction, organisation_id)
         self.counters = MemoryCounters(transaction, organisation_id)
-        self.endpoints = collection("endpoints")
-        self.notifications = collection("notifications")
-        self.deliveries = MemoryDeliveries(transaction, organisation_id, "deliveries")
+        self.endpoints = MemorySubscriptions(transaction, organisation_id, "endpoints", self.counters)
+        self.signing_keys = collection("signing_keys")
+        self.replays = collection("replays")
+        self.notifications = MemorySubscriptions(transaction, organisation_id, "notifications", self.counters)
+        self.deliveries = MemoryDeliveries(transaction, organisation_id)
         self.attempts = MemoryAttempts(transaction, organisation_id)
         self.connections = collection("connections")
         self.inbox = MemoryInbox(transaction, organisation_id, "inbox")
@@ -385,6 +404,8 @@ class MemoryWork(Work):
     async def commit(self) -> None:
         self._transaction.commit()
         if self.deliveries.added:
-            await self._queue.announce(Topic.DELIVERIES)
+            await self._queue.announce(Topic.DELIVERIES, self.deliveries.lanes)
+        if self.deliveries.stirred or self.endpoints.changed:
+            await self._queue.announce(Topic.SETTINGS, self.deliveries.stirred | self.endpoints.changed)
         if self.inbox.added:
             await self._queue.announce(Topic.INBOX)

@@ -69,6 +69,40 @@ Feature: Retrying
         | 99 minutes | 5940 s  |
         | 4320 minutes | 86400 s |
 
+    Scenario: What else waits for it is left alone as well
+      Given the application asks to be left alone for 10 minutes
+      And "kiln.fired" has only just happened
+      And workers have done what is due
+      When "kiln.cooled" happens, and time passes
+      Then the application is asked 3 times
+      And the waits in between were 600 s, 0 s
+
+  Rule: A receiver that keeps failing is asked by one at a time
+
+    Scenario: After some failures in a row it is left alone for half a minute, and no attempt is used up by that
+      Given the application fails 8 times and then accepts
+      When 20 things happen at once, and time passes
+      Then the application is asked 28 times
+      And it is left alone for 30 s after the first 8
+      And it has accepted all of them, none after more than 2 attempts
+
+  Rule: A receiver may ask for one at a time, in order
+
+    Scenario: What cannot be delivered holds up what comes after it
+      Given the application wants one at a time
+      And the application fails 2 times and then accepts
+      And "kiln.fired" has only just happened
+      When "kiln.cooled" happens, and time passes
+      Then the application is told kiln.fired, kiln.fired, kiln.fired, kiln.cooled in this order
+      And the waits in between were 1 s, 5 s, 0 s
+
+    Scenario: What is given up makes way
+      Given the application wants one at a time
+      And the application's address has become forbidden
+      And "kiln.fired" has only just happened
+      When "kiln.cooled" happens, and time passes
+      Then the delivery is given up
+
   Rule: A receiver that is gone is not asked any more
 
     Scenario: It says that it is gone
@@ -86,10 +120,16 @@ Feature: Retrying
 
     Scenario: Ten that were given up in a row switch it off
       Given the application fails for ever
-      And 9 deliveries were given up
-      When "kiln.fired" happens, and time passes
+      When 10 deliveries are given up
       Then the application is switched off: "10 deliveries in a row failed for good"
       And the bookkeeper hears webhook.disabled
+
+    Scenario: People are warned before
+      Given the bookkeeper's application listens to "webhook.failing"
+      And the application fails for ever
+      When 9 deliveries are given up
+      Then the bookkeeper hears webhook.failing, webhook.failing
+      And the application is not switched off
 
     Scenario: Nine in a row do not
       Given the application fails for ever

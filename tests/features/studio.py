@@ -7,26 +7,35 @@ from typing import Any, TypeVar, final
 import attrs
 import punq
 
+from adapters.http.tls import TlsIdentities
 from adapters.providers.discord.provider import PROVIDER as DISCORD
 from adapters.providers.slack.provider import PROVIDER as SLACK
 from adapters.providers.smtp.provider import PROVIDER as SMTP
 from application.billing.links import LinkView
 from application.caller import Caller
 from application.connections.connect import PublicUrl
+from application.delivery.handover import Handover
 from application.inbox.handle import HandleInbox
 from application.inbox.receive import ReceiveWebhook
 from application.notifications.carry import ConsoleUrl
 from application.notifications.deliver_due import DeliverDue
+from application.notifications.endpoint_settings import OwnAddresses
 from application.notifications.endpoints import Issued
 from application.ports.clock import Clock
+from application.ports.dispatch import Dispatch
 from application.ports.ids import Ids
+from application.ports.inbox import WebhookInbox
+from application.ports.intake import Intake
 from application.ports.journal import Journal
 from application.ports.leases import Leases
 from application.ports.message_channel import MessageChannel
-from application.ports.outgoing import Outgoing, Reply
+from application.ports.outgoing import ClientIdentities, ClientIdentity, Outgoing, Reply
 from application.ports.passwords import Passwords
 from application.ports.payments import PaymentProvider
 from application.ports.providers import Providers
+from application.ports.pruning import Pruning
+from application.ports.signer import Signer
+from application.ports.statistics import Statistics
 from application.ports.store import Store, Work
 from application.ports.vault import Vault
 from application.ports.work_queue import WorkQueue
@@ -45,13 +54,19 @@ from domain.work.records import Record
 from entrypoints.wiring import USE_CASES
 from tests.fakes.channel import FakeChannel
 from tests.fakes.clock import FrozenClock
+from tests.fakes.dispatch import MemoryDispatch
 from tests.fakes.ids import CountingIds
+from tests.fakes.inbox import MemoryWebhookInbox
+from tests.fakes.intake import MemoryIntake
 from tests.fakes.journal import RememberingJournal
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.outgoing import FakeOutgoing, Request
 from tests.fakes.passwords import QuickPasswords
 from tests.fakes.payments import FakePayments
 from tests.fakes.providers import FAKE
+from tests.fakes.pruning import MemoryPruning
+from tests.fakes.signer import PlainSigner
+from tests.fakes.statistics import MemoryStatistics
 from tests.fakes.store import MemoryStore
 from tests.fakes.vault import PlainVault
 from tests.fakes.work_queue import RecordingQueue
@@ -91,11 +106,18 @@ class Receivers(Outgoing):
         await self.at(url).check(url, field=field)
 
     async def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, timeout: timedelta
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: timedelta,
+        identity: ClientIdentity | None = None,
     ) -> Reply:
         here, at = self.at(url), self._clock.now()
         try:
-            return await here.send(method, url, headers=headers, body=body, timeout=timeout)
+            return await here.send(method, url, headers=headers, body=body, timeout=timeout, identity=identity)
         finally:
             self.arrivals += [Arrival(url, at, r) for r in here.requests]
             here.requests.clear()
@@ -155,7 +177,10 @@ class Studio:
         self.clock = FrozenClock()
         self.ids = CountingIds()
         self.vault = PlainVault()
-        self.store = MemoryStore(self.clock)
+        queue, handover, public = RecordingQueue(), Handover(), PublicUrl("https://hub.harbour-finch.example")
+        self.store = MemoryStore(self.clock, queue)
+        self.inbox = MemoryWebhookInbox(self.store.shelves, queue)
+        self.dispatch = MemoryDispatch(self.store.shelves, public.url)
         self.leases = MemoryLeases(self.clock)
         self.receivers = Receivers(self.clock)
         self.town = Town(self.clock)
@@ -167,13 +192,23 @@ class Studio:
             (Ids, self.ids),
             (Store, self.store),
             (Leases, self.leases),
-            (WorkQueue, RecordingQueue()),
+            (Dispatch, self.dispatch),
+            (WebhookInbox, self.inbox),
+            (Intake, MemoryIntake(self.store.shelves, self.ids, queue, handover)),
+            (Handover, handover),
+            (Signer, PlainSigner()),
+            (WorkQueue, queue),
             (Vault, self.vault),
+            (WebhookInbox, MemoryWebhookInbox(self.store.shelves, queue)),
+            (Statistics, MemoryStatistics()),
+            (Pruning, MemoryPruning(self.store.shelves)),
             (Outgoing, self.receivers),
+            (ClientIdentities, TlsIdentities()),
+            (OwnAddresses, OwnAddresses(public.url, "127.0.0.1", 8000)),
             (Journal, RememberingJournal()),
             (Providers, self.town),
             (Passwords, QuickPasswords()),
-            (PublicUrl, PublicUrl("https://hub.harbour-finch.example")),
+            (PublicUrl, public),
             (ConsoleUrl, ConsoleUrl("https://hub.harbour-finch.example/console")),
             (RetrySchedule, DEFAULT),
             (Retention, Retention(timedelta(days=90))),
@@ -181,7 +216,7 @@ class Studio:
         for port, instance in instances:
             self._container.register(port, instance=instance)
         for use_case in USE_CASES:
-            self._container.register(use_case)
+            self._container.register(use_case, scope=punq.Scope.singleton)
 
     @property
     def till(self) -> FakePayments:
@@ -267,8 +302,13 @@ class Studio:
     async def wait_until_quiet(self) -> list[datetime]:
         """Time passes until nothing is left to be done. Returns the moments at which something was."""
         moments = []
-        while (due := await self.store.next_due()) is not None:
+        while (due := await self.next_due()) is not None:
             self.clock.advance(max(due - self.clock.now(), timedelta()))
             moments.append(self.clock.now())
             await self.settle_down()
         return moments
+
+    async def next_due(self) -> datetime | None:
+        """When something is to be done next, as far as is known."""
+        moments = (await self.dispatch.next_due(), await self.inbox.next_due(self.clock.now()))
+        return min((moment for moment in moments if moment is not None), default=None)

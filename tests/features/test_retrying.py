@@ -4,17 +4,20 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
 
+import attrs
 from pytest_bdd import given, parsers, scenarios, then, when
 
-from application.notifications.deliver_due import LEASE, DeliverDue
+from application.delivery.tenure import LEASE
+from application.notifications.deliver_due import DeliverDue
 from application.notifications.endpoints import ChangeEndpoint, RotateSecret
-from application.notifications.publish_event import PublishEvent
+from application.notifications.publish_events import Published, PublishEvents
 from application.notifications.send_again import SendAgain
+from application.ports.dispatch import Ready, Tried, Want
 from application.ports.outgoing import Reply, Unreachable
-from application.ports.store import Claimed, Tried
 from domain.notifications.attempts import Attempt, Outcome, Verdict
 from domain.notifications.deliveries import Delivery, DeliveryState
 from domain.notifications.endpoints import Endpoint, EndpointState
+from domain.notifications.options import Options
 from domain.notifications.signing import UntrustedWebhook, verify
 from tests.fakes.outgoing import reply
 from tests.features.conftest import ADDRESSES, Run, arrivals_at, heard
@@ -80,13 +83,34 @@ def says_gone(studio: Studio) -> None:
 @given(parsers.parse('a worker took up "{type_}" and died'))
 def took_up_and_died(studio: Studio, run: Run, type_: str) -> None:
     has_just_happened(studio, run, type_)
-    studio.scene.seen = run(studio.store.claim_deliveries(studio.clock.now(), LEASE, 10))
+    dispatch, now = studio.dispatch, studio.clock.now()
+    generation = run(dispatch.enlist("wrk_dead", now, now + LEASE))
+    (lane,) = run(dispatch.take(generation, run(dispatch.survey(generation, now)), now))
+    (ready,) = run(dispatch.read([Want(lane.destination_id, 10)], now))[lane.destination_id].ready
+    studio.scene.seen = generation, ready
     assert run(studio.use(DeliverDue)()) == 0, "what one worker holds no other takes"
+    studio.clock.advance(LEASE)
 
 
 @given(parsers.parse('"{type_}" has only just happened'))
 def has_just_happened(studio: Studio, run: Run, type_: str) -> None:
-    run(studio.use(PublishEvent)(studio.caller, type=type_, data={"degrees": 1240}))
+    run(studio.use(PublishEvents).one(studio.caller, Published(type_, {"degrees": 1240})))
+
+
+@given("workers have done what is due")
+def have_done_what_is_due(studio: Studio, run: Run) -> None:
+    run(studio.settle_down())
+
+
+@given("the application wants one at a time")
+def wants_one_at_a_time(studio: Studio, run: Run) -> None:
+    async def save() -> None:
+        async with studio.store.of(studio.caller.organisation_id) as work:
+            endpoint = await work.endpoints.get(studio.scene.listeners[APPLICATION].endpoint.id)
+            await work.endpoints.save(attrs.evolve(endpoint, options=Options(fifo=True)))
+            await work.commit()
+
+    run(save())
 
 
 @given("Grace has switched it on again")
@@ -115,6 +139,13 @@ def hour_has_passed(studio: Studio) -> None:
 @when(parsers.parse('"{type_}" happens, and time passes'))
 def happens(studio: Studio, run: Run, type_: str) -> None:
     has_just_happened(studio, run, type_)
+    run(studio.wait_until_quiet())
+
+
+@when(parsers.parse("{count:d} things happen at once, and time passes"))
+def many_happen(studio: Studio, run: Run, count: int) -> None:
+    for _ in range(count):
+        has_just_happened(studio, run, "kiln.fired")
     run(studio.wait_until_quiet())
 
 
@@ -162,6 +193,26 @@ def last_time(studio: Studio, hours: int) -> None:
     assert (arrivals[-1].at - arrivals[0].at) // timedelta(hours=1) == hours
 
 
+@then(parsers.parse("it is left alone for {seconds:d} s after the first {count:d}"))
+def is_left_alone(studio: Studio, seconds: int, count: int) -> None:
+    moments = [arrival.at for arrival in arrivals_at(studio, APPLICATION)]
+    assert moments[count - 1] == moments[0]
+    assert moments[count] - moments[0] == timedelta(seconds=seconds)
+
+
+@then(parsers.parse("it has accepted all of them, none after more than {count:d} attempts"))
+def has_accepted_all(studio: Studio, run: Run, count: int) -> None:
+    id_ = studio.scene.listeners[APPLICATION].endpoint.id
+    deliveries = run(studio.look(lambda work: work.deliveries.all(destination_id=id_)))
+    assert {one.state for one in deliveries} == {DeliveryState.DELIVERED}
+    assert max(one.attempts for one in deliveries) <= count
+
+
+@then(parsers.parse("the application is told {types} in this order"))
+def is_told_in_order(studio: Studio, types: str) -> None:
+    assert heard(studio, APPLICATION) == types.split(", ")
+
+
 @then("it has accepted")
 def has_accepted(studio: Studio, run: Run) -> None:
     assert _last(studio, run).state is DeliveryState.DELIVERED
@@ -170,7 +221,7 @@ def has_accepted(studio: Studio, run: Run) -> None:
 @then("the delivery is given up")
 def is_given_up(studio: Studio, run: Run) -> None:
     assert _last(studio, run).state is DeliveryState.FAILED
-    assert run(studio.store.next_due()) is None
+    assert run(studio.dispatch.next_due()) is None
 
 
 @then("each time the name was the same and the signature held")
@@ -190,13 +241,14 @@ def is_on_record(studio: Studio, run: Run, statuses: str) -> None:
 
 @then("what the dead worker says now is not recorded")
 def late_word(studio: Studio, run: Run) -> None:
-    """It holds no claim any more; its word would turn a delivery that arrived into one that failed."""
-    (claimed,) = studio.scene.seen
-    assert isinstance(claimed, Claimed)
+    """It holds the lane no more; its word would turn a delivery that arrived into one that failed."""
+    generation, ready = studio.scene.seen
+    assert isinstance(ready, Ready)
     failed = Outcome(Verdict.REFUSED, timedelta(), error="what the dead worker saw")
-    after = claimed.delivery.cancel("what the dead worker saw", studio.clock.now())
+    after = ready.delivery.cancel("what the dead worker saw", studio.clock.now())
     attempt = Attempt("att_late", studio.caller.organisation_id, after.id, 1, studio.clock.now(), failed)
-    assert run(studio.store.record_attempts([Tried(after, attempt, claimed.generation)])) == ()
+    lost = run(studio.dispatch.record(generation, [Tried(after, attempt)], [], studio.clock.now()))
+    assert lost == {after.destination_id}
     assert _last(studio, run).state is DeliveryState.DELIVERED
     assert len(_attempts(studio, run)) == 1
 

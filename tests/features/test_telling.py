@@ -1,8 +1,7 @@
 """The feature "Telling": who is told what, where, and that the same call again is the same deed."""
 
 import asyncio
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +9,10 @@ from pytest_bdd import given, parsers, scenarios, then, when
 
 from application.notifications.configurations import SaveNotification
 from application.notifications.endpoints import ChangeEndpoint, RemoveEndpoint
-from application.notifications.publish_event import PublishEvent
+from application.notifications.publish_events import Published, PublishEvents
 from application.once import Once
-from application.ports.leases import Held
-from domain.events import Event
+from application.ports.intake import NewEvent
+from application.ports.store import Answer
 from domain.notifications.attempts import Outcome, Verdict
 from domain.notifications.deliveries import DeliveryState
 from domain.notifications.message import Message
@@ -74,8 +73,8 @@ def removes(studio: Studio, run: Run) -> None:
 
 @when(parsers.parse('the studio\'s application tells "{type_}" with degrees {degrees:d}'))
 def tells(studio: Studio, run: Run, type_: str, degrees: int) -> None:
-    publish = studio.use(PublishEvent)
-    run(studio.attempt(publish(studio.caller, type=type_, data={"degrees": degrees})))
+    publish = studio.use(PublishEvents)
+    run(studio.attempt(publish.one(studio.caller, Published(type_, {"degrees": degrees}))))
 
 
 @given(parsers.parse('it has told "{type_}" under the key "{key}"'))
@@ -95,19 +94,17 @@ def tells_twice_at_once(studio: Studio, run: Run, type_: str, key: str) -> None:
 
 
 async def _call(studio: Studio, type_: str, key: str) -> bytes:
-    """A call that carries a key, as the door takes it: one at a time, and the kept answer to one that was answered."""
+    """A call that carries a key, as the door takes it: the kept answer to one that was answered."""
 
-    def render(event: Event) -> tuple[int, bytes, Mapping[str, str]]:
-        return 201, json.dumps(event.body).encode(), {}
+    def render(events: Sequence[NewEvent]) -> tuple[int, bytes, Mapping[str, str]]:
+        return 201, " ".join(event.payload.id for event in events).encode(), {}
 
     once = Once(key, f"tell {type_}", render)
-    async with studio.leases.hold(f"once:{key}", for_=timedelta(minutes=1)):
-        earlier = await studio.look(lambda work: work.answers.find(key))
-        if earlier is not None:
-            once.check(earlier)
-            return earlier.body
-        event = await studio.use(PublishEvent)(studio.caller, type=type_, data={}, once=once)
-        return render(event)[1]
+    kept = await studio.use(PublishEvents).one(studio.caller, Published(type_, {}), once)
+    if isinstance(kept, Answer):
+        once.check(kept)
+        return kept.body
+    return render([kept])[1]
 
 
 # Then
@@ -161,9 +158,11 @@ def same_answer(studio: Studio) -> None:
     assert first == second
 
 
-@then("one of the two has to wait")
-def one_waits(studio: Studio) -> None:
-    assert sorted(type(answer) for answer in studio.scene.seen if isinstance(answer, Exception)) == [Held]
+@then("both get the same answer")
+def both_get_the_same(studio: Studio) -> None:
+    first, second = studio.scene.seen
+    assert isinstance(first, bytes)
+    assert first == second
 
 
 # What these steps share.

@@ -17,6 +17,7 @@ async def break_down(story: Story) -> list[str]:
 
 if __name__ == "__main__":
     at = CHAPTERS.index(PAYING)
-    stage.CHAPTERS = (*CHAPTERS[:at], Chapter("Stripe breaks down", break_down), *CHAPTERS[at:])
+    told = (*CHAPTERS[:at], Chapter("Stripe breaks down", break_down), *CHAPTERS[at:])
+    stage.CHAPTERS = told  # type: ignore[attr-defined, assignment]
     port, sandbox_port = (int(argument) for argument in sys.argv[1:])
     sys.exit(asyncio.run(stage.play(once=True, port=port, sandbox_port=sandbox_port)))

@@ -2,28 +2,25 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from litestar import Litestar
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
 
 from adapters.providers.stripe.sandbox_gate import Fault
 from application.caller import Caller
-from application.notifications.publish_event import PublishEvent
-from application.notifications.tell import Tell
+from application.notifications.publish_events import Published, PublishEvents
 from application.once import Once
-from application.ports.clock import Clock
 from application.ports.leases import Leases
-from application.ports.store import Store
 from domain.work.kinds import KINDS
 from entrypoints.sandbox import Sandbox
 from entrypoints.wiring import Hub
 from tests.integration.conftest import Client, both_databases, everything_in, faults, made, read, rows, work_off
-from tests.integration.things import a_client, a_link, an_invoice, paid, smtp, stripe
+from tests.integration.things import a_client, a_link, an_endpoint, an_invoice, paid, smtp, stripe
 from tests.samples import whole
 
 Call = tuple[str, dict[str, Any], dict[str, Any]]
@@ -44,6 +41,7 @@ class Calls:
                 return path, await whole(kind, self._neighbour), {"external_id": "other"}
         table: dict[str, Callable[[], Awaitable[Call]]] = {
             "/api/events": self._event,
+            "/api/events/batch": self._batch,
             "/api/invoices": self._invoice,
             "/api/invoices/{invoice_id}/payment-link": self._link,
             "/api/invoices/{invoice_id}/send": self._send,
@@ -53,7 +51,9 @@ class Calls:
             "/api/integrations/notifications": self._notification,
             "/api/payments/intent": self._intent,
             "/api/payments/{payment_id}/refunds": self._refund,
+            "/api/replays": self._replay,
             "/api/webhooks": self._endpoint,
+            "/api/webhooks/{webhook_id}/poll/seek": self._seek,
         }
         return await table[path]()
 
@@ -62,6 +62,20 @@ class Calls:
 
     async def _event(self) -> Call:
         return "/api/events", {"type": "a.b", "data": {"x": "é\0💩"}}, {"type": "a.c"}
+
+    async def _batch(self) -> Call:
+        return "/api/events/batch", {"events": [{"type": "a.b"}, {"type": "a.c"}]}, {"events": [{"type": "a.b"}]}
+
+    async def _replay(self) -> Call:
+        await an_endpoint(self._client, self._box)
+        await made(self._client, "/api/events", {"type": "a.b"})
+        await work_off(self._hub)
+        return "/api/replays", {"since": "2026-01-01T00:00:00Z"}, {"since": "2026-01-02T00:00:00Z"}
+
+    async def _seek(self) -> Call:
+        polled = await made(self._client, "/api/webhooks", {"mode": "poll"})
+        path = f"/api/webhooks/{polled['id']}/poll/seek"
+        return path, {"to": "2026-11-21T00:00:00Z"}, {"to": "2026-11-20T00:00:00Z"}
 
     async def _invoice(self) -> Call:
         line = {"description": "x", "unit_price": "10.00"}
@@ -123,7 +137,7 @@ async def test_the_same_call_again_gets_the_same_answer_and_does_nothing(
     """Byte for byte, on every route that takes the header; another body under the same key is refused."""
     await stripe(client)
     paths = taking_a_key(litestar)
-    assert len(paths) == 11 + len(KINDS)
+    assert len(paths) == 14 + len(KINDS)
     calls = Calls(client, hub, sandbox)
     for number, path in enumerate(paths):
         with subtests.test(path):
@@ -155,16 +169,32 @@ async def test_while_a_call_is_being_done_the_same_one_waits_outside(
 ) -> None:
     """409 says to come back: nothing is done twice, and nobody is told something that may yet fail."""
     leases = hub.resolve(Leases)  # type: ignore[type-abstract]
-    key, body = {"Idempotency-Key": "mine"}, {"type": "a.b"}
+    key, body = {"Idempotency-Key": "mine"}, {"name": "Acme"}
     before = await rows(hub)
     async with leases.hold(f"once:{organisation}:mine", for_=timedelta(minutes=1)):
-        answer = await client.post("/api/events", json=body, headers=key)
+        answer = await client.post("/api/clients", json=body, headers=key)
         assert (answer.status_code, answer.headers["retry-after"]) == (409, "1")
         assert answer.json()["type"].endswith(":in-flight")
         assert await rows(hub) == before
-        other = await client.post("/api/events", json=body, headers={"Idempotency-Key": "another"})
+        other = await client.post("/api/clients", json=body, headers={"Idempotency-Key": "another"})
         assert other.status_code == 201
-    assert (await client.post("/api/events", json=body, headers=key)).status_code == 201
+    assert (await client.post("/api/clients", json=body, headers=key)).status_code == 201
+
+
+@both_databases
+@pytest.mark.parametrize("path", ["/api/events", "/api/events/batch"])
+async def test_the_same_events_at_once_are_kept_once_and_answered_alike(
+    client: Client, hub: Hub, sandbox: Sandbox, path: str
+) -> None:
+    """Nobody is sent away: who comes while the events are being kept waits for that, and gets the first one's answer."""
+    await an_endpoint(client, sandbox)
+    before, key = await rows(hub), {"Idempotency-Key": "mine"}
+    body: dict[str, Any] = {"type": "a.b"} if path == "/api/events" else {"events": [{"type": "a.b"}]}
+    answers = await asyncio.gather(*(client.post(path, json=body, headers=key) for _ in range(10)))
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+    after = await rows(hub)
+    assert [after[table] - before[table] for table in ("events", "deliveries", "answers")] == [1, 1, 1]
 
 
 @both_databases
@@ -245,31 +275,21 @@ async def test_no_effect_without_its_answer(client: Client, hub: Hub, sandbox: S
         assert (answer.status_code, "idempotent-replayed" in answer.headers) == (201, False)
 
 
-class DyingStore:
-    """A store whose process is killed at the moment of the commit."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    @asynccontextmanager
-    async def of(self, organisation_id: str) -> Any:
-        async with self._store.of(organisation_id) as work:
-            work.commit = self._die  # type: ignore[method-assign]
-            yield work
-
-    async def _die(self) -> None:
-        raise KeyboardInterrupt
-
-
 @both_databases
 async def test_a_crash_at_the_commit_leaves_neither_effect_nor_answer(hub: Hub, organisation: str) -> None:
     """The event, its deliveries and the kept answer are one transaction."""
-    dying: Any = DyingStore(hub.resolve(Store))  # type: ignore[type-abstract]
-    publish = PublishEvent(dying, hub.resolve(Tell), hub.resolve(Clock))  # type: ignore[type-abstract]
+
+    def full(connection: Any) -> None:
+        connection.connection.rollback()  # as the database does then
+        raise OperationalError("COMMIT", {}, Exception("the disk is full"))
+
+    engine = hub.database._direct or hub.database.engine.sync_engine  # which of them commits events
     before = await rows(hub)
     once = Once("key", "hash", lambda _: (201, b"{}", {}))
-    with pytest.raises(KeyboardInterrupt):
-        await publish(Caller(organisation, "tests"), type="a.b", data={}, once=once)
+    event.listen(engine, "commit", full)
+    with pytest.raises(OperationalError):
+        await hub.resolve(PublishEvents).one(Caller(organisation, "tests"), Published("a.b", {}), once)
+    event.remove(engine, "commit", full)
     assert await rows(hub) == before
 
 

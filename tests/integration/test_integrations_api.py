@@ -238,7 +238,7 @@ async def test_an_event_reaches_every_channel_that_wants_it(client: Client, hub:
     """Blocks in Slack, an embed in Discord, HTML and text by mail."""
     path = "/api/integrations/notifications"
     for platform, url in (("slack", sandbox.slack.webhook_url), ("discord", sandbox.discord.webhook_url)):
-        body = {"name": platform, "platform": platform, "events": ["invoice.paid"], "webhook_url": url}
+        body: dict[str, Any] = {"name": platform, "platform": platform, "events": ["invoice.paid"], "webhook_url": url}
         await made(client, path, body)
     await smtp(client, sandbox)
     body = {"name": "office", "platform": "smtp", "events": ["*"], "target": {"to": ["office@studio.example"]}}
@@ -272,7 +272,10 @@ async def test_a_preview_shows_the_message_and_sends_nothing(client: Client, hub
     long = {"platform": "slack", "event_type": "my.own", "data": {"text": "x" * 20_000}}
     preview = await made(client, path, long, status=200)
     assert all(meter["used"] <= meter["limit"] for meter in preview["meters"])
-    for data in ({"invoice": 5}, {"invoice": {"total": "x"}}, {"payment": [1]}, {"invoice": None}, {"a": {"b": {}}}):
+    odd: tuple[dict[str, Any], ...] = (
+        {"invoice": 5}, {"invoice": {"total": "x"}}, {"payment": [1]}, {"invoice": None}, {"a": {"b": {}}}
+    )  # fmt: skip
+    for data in odd:
         await made(client, path, {"platform": "slack", "data": data}, status=200)
     assert (await client.post(path, json={"platform": "stripe"})).status_code == 404
     wrong = await client.post(path, json={"platform": "slack", "event_type": "no type"})
@@ -337,7 +340,12 @@ async def test_a_channel_in_trouble_is_tried_again(
 ) -> None:
     """Slack's server errors and rate limits, Discord's and the mail server's 4xx: retried like any delivery."""
     await a_notification(client, sandbox)
-    body = {"name": "d", "platform": "discord", "events": ["*"], "webhook_url": sandbox.discord.webhook_url}
+    body: dict[str, Any] = {
+        "name": "d",
+        "platform": "discord",
+        "events": ["*"],
+        "webhook_url": sandbox.discord.webhook_url,
+    }
     await made(client, "/api/integrations/notifications", body)
     await smtp(client, sandbox)
     body = {"name": "m", "platform": "smtp", "events": ["*"], "target": {"to": ["office@studio.example"]}}
@@ -346,7 +354,7 @@ async def test_a_channel_in_trouble_is_tried_again(
     sandbox.slack.messages.clear()
     sandbox.discord.messages.clear()
     for box, status in ((sandbox.slack, 500), (sandbox.discord, 429), (sandbox.mail, 451)):
-        box.control({"fail_next": 1, "status": status})  # type: ignore[attr-defined]
+        box.control({"fail_next": 1, "status": status})
     event = await an_event(client, "order.shipped")
     await work_off(hub)
     deliveries = (await read(client, "/api/deliveries", event_id=event["id"]))["items"]
@@ -374,7 +382,8 @@ async def test_disconnecting_stops_what_goes_over_it(client: Client, hub: Hub, s
 async def test_an_unknown_provider_is_not_found(client: Client, path: str) -> None:
     """On every path that takes a slug."""
     method = {"status": "GET", "settings": "PUT", "disconnect": "DELETE"}.get(path, "POST")
-    body = {"settings": {"fields": {}}, "connect": {}}.get(path)
+    bodies: dict[str, dict[str, Any]] = {"settings": {"fields": {}}, "connect": {}}
+    body = bodies.get(path)
     answer = await client.request(method, f"/api/integrations/nonsense/{path}", json=body)
     assert answer.status_code == 404
     assert "nonsense" in answer.json()["detail"]

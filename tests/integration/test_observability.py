@@ -109,7 +109,7 @@ async def test_metrics_may_ask_for_a_token(environment: dict[str, str], hub: Hub
     async with asking(app, None) as client:
         assert (await client.get("/metrics")).status_code == 401
         for wrong in ("Bearer x", "Bearer ", "metrics-CANAR", "Bearer é"):
-            answer = await client.get("/metrics", headers={"Authorization": wrong.encode()})  # type: ignore[dict-item]
+            answer = await client.get("/metrics", headers={"Authorization": wrong.encode()})  # type: ignore[arg-type]
             assert (answer.status_code, "CANARY" in answer.text) == (401, False)
         right = await client.get("/metrics", headers={"Authorization": "Bearer metrics-CANARY"})
         assert right.status_code == 200
@@ -188,7 +188,7 @@ async def test_no_secret_is_seen_anywhere(
 
     # Everything that goes wrong on the way
     for box in (sandbox.slack, sandbox.discord, sandbox.mail):
-        box.control({"fail_next": 3, "status": 500 if box is not sandbox.mail else 451})  # type: ignore[attr-defined]
+        box.control({"fail_next": 3, "status": 500 if box is not sandbox.mail else 451})
     sandbox.receivers.control("app", {"fail_next": 2, "status": 500})
     await an_event(client, "order.shipped")
     sandbox.stripe.faults.append(Fault(path="/v1/refunds", status=500))

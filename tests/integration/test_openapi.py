@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -129,8 +130,9 @@ def test_every_operation_is_named_and_explained(document: dict[str, Any]) -> Non
 
 
 def test_the_console_and_the_pay_pages_are_not_in_it(document: dict[str, Any]) -> None:
-    """They are for people."""
-    assert {path.split("/")[1] for path in document["paths"]} == {"api", "livez", "readyz", "metrics"}
+    """They are for people. The public keys of our signatures are for programs, without a key of ours."""
+    outside = {path for path in document["paths"] if not path.startswith("/api/")}
+    assert outside == {"/.well-known/jwks.json", "/livez", "/readyz", "/metrics"}
 
 
 def test_errors_are_described_as_they_are(document: dict[str, Any]) -> None:
@@ -144,7 +146,8 @@ def test_errors_are_described_as_they_are(document: dict[str, Any]) -> None:
             assert set(answer["content"]) == {"application/problem+json"}, (method, path, status)
             assert answer["content"]["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
         successes = [status for status in op["responses"] if status < "300"]
-        assert len(successes) == 1, (method, path)
+        # A dry run is answered 200, and what was begun 202.
+        assert len(successes) == (2 if (method, path) == ("POST", "/api/replays") else 1), (method, path)
 
 
 def test_what_may_be_repeated_and_what_may_be_stale_says_so(document: dict[str, Any]) -> None:
@@ -236,11 +239,12 @@ async def test_a_generated_client_works(document: dict[str, Any], hub: Hub, live
     source, config = tmp_path / "document.json", tmp_path / "config.json"
     source.write_text(json.dumps(document))
     config.write_text(json.dumps({"post_hooks": []}))
-    command = [
+    command: list[str | Path] = [
         sys.executable, "-m", "openapi_python_client", "generate", "--path", source, "--config", config, "--meta", "none",
         "--output-path", tmp_path / name, "--fail-on-warning",
     ]  # fmt: skip
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=60)
+    run = partial(subprocess.run, command, capture_output=True, text=True, check=False, timeout=60)
+    done = await asyncio.to_thread(run)
     assert done.returncode == 0, done.stdout + done.stderr
     sys.path.insert(0, str(tmp_path))
     try:

@@ -75,7 +75,7 @@ def routes(litestar: Litestar) -> Iterator[Route]:
 
 async def call(client: Client, route: Route, path: str | None = None) -> Any:
     """The route with a body that may be nonsense: who may not come in must not learn whether it is."""
-    body = None if route.method in ("GET", "DELETE") else {}
+    body: dict[str, Any] | None = None if route.method in ("GET", "DELETE") else {}
     return await client.request(route.method, path or route.filled(**dict.fromkeys(route.parameters, "x")), json=body)
 
 
@@ -153,8 +153,10 @@ class Makers:
         """The id of a thing of theirs. Raises LookupError where nobody wrote down how to make one."""
         kind = route.path.split("/")[2]
         name = f"{kind}.{parameter}" if parameter == "id" else parameter
+        if "/poll" in route.path:
+            name = "polled.webhook_id"
         if name not in self._made:
-            self._made[name] = await self._make(kind, parameter)
+            self._made[name] = await (self._polled() if name == "polled.webhook_id" else self._make(kind, parameter))
         return self._made[name]
 
     async def _make(self, kind: str, parameter: str) -> str:
@@ -162,12 +164,14 @@ class Makers:
             "connection_id": self._connection,
             "name": self._connection,
             "delivery_id": self._delivery,
+            "destination_id": self._endpoint,
             "event_id": self._event,
             "invoice_id": self._invoice,
             "key_id": self._key,
             "notification_id": self._notification,
             "payment_id": self._payment,
             "received_id": self._received,
+            "replay_id": self._replay,
             "webhook_id": self._endpoint,
         }
         if parameter == "id":
@@ -181,6 +185,9 @@ class Makers:
 
     async def _endpoint(self) -> str:
         return str((await an_endpoint(self._client, self._box, "theirs"))["id"])
+
+    async def _polled(self) -> str:
+        return str((await made(self._client, "/api/webhooks", {"mode": "poll"}))["id"])
 
     async def _delivery(self) -> str:
         await self._endpoint()
@@ -204,6 +211,10 @@ class Makers:
 
     async def _payment(self) -> str:
         return str((await paid(self._client, self._hub, self._box))["payments"][0]["id"])
+
+    async def _replay(self) -> str:
+        await self._delivery()
+        return str((await made(self._client, "/api/replays", {"since": "2026-01-01T00:00:00Z"}, status=202))["id"])
 
     async def _received(self) -> str:
         return str((await read(self._client, "/api/inbox"))["items"][0]["id"])
@@ -248,7 +259,10 @@ async def test_another_organisation_s_things_are_not_there(
 
 
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/api/inbox/{received_id}/skip"): {"reason": "a test payment"},
     ("PUT", "/api/integrations/{provider}/settings"): {"fields": {}},
+    ("POST", "/api/webhooks/{webhook_id}/poll/ack"): {"up_to": "dlv_x"},
+    ("POST", "/api/webhooks/{webhook_id}/poll/seek"): {"to": "2026-11-21T13:39:24Z"},
 }
 """What a route needs before it looks at the id, where `{}` is not enough."""
 
@@ -265,15 +279,27 @@ async def test_lists_show_only_one_s_own(
     await an_endpoint(client, sandbox)
     bill = await paid(client, hub, sandbox)
     await sandbox.stripe.post.idle()
+    await made(client, "/api/replays", {"since": "2026-01-01T00:00:00Z"}, status=202)
     makers = Makers(client, hub, sandbox)
-    shared = {"/api/webhooks/events"}  # the catalogue of event types is everybody's
+    shared = {"/api/webhooks/events", "/api/webhooks/templates"}  # these catalogues are everybody's
     seen = 0
     for route in routes(litestar):
         if route.method != "GET" or route.parameters or route.path in shared:
             continue
         if route.path.removeprefix("/api/") in {kind.plural for kind in KINDS}:
             await makers.id_for(attrs.evolve(route, path=f"{route.path}/{{id}}"), "id")
+        if route.path.endswith(".svg"):
+            plots = [(await one.get(route.path)).text for one in (client, other_client)]
+            assert [" 0 attempts" in plot for plot in plots] == [False, True], route
+            continue
         mine, theirs = await read(client, route.path), await read(other_client, route.path)
+        if route.path == "/api/statistics/deliveries":
+            assert mine["total"]["attempts"] > theirs["total"]["attempts"] == 0
+            continue
+        if route.path == "/api/webhooks/signing-key":
+            assert {key["id"] for key in mine["keys"]}.isdisjoint(key["id"] for key in theirs["keys"])
+            assert mine["keys"]
+            continue
         if route.path == "/api/integrations/catalog":
             assert any(p["configured"] for p in mine)
             assert not any(p["configured"] for p in theirs)
@@ -281,7 +307,8 @@ async def test_lists_show_only_one_s_own(
         own = 1 if route.path in ("/api/keys", "/api/audit") else 0  # the key that asks, and that it was issued
         assert len(mine["items"]) > own, route
         assert len(theirs["items"]) == own, route
-        assert not {item["id"] for item in mine["items"]} & {item["id"] for item in theirs["items"]}
+        id_ = "destination_id" if route.path == "/api/statistics/destinations" else "id"
+        assert not {item[id_] for item in mine["items"]} & {item[id_] for item in theirs["items"]}
         seen += 1
     assert seen >= 20
     assert (await read(other_client, "/api/integrations/stripe/status"))["connections"] == []

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from adapters.providers import PROVIDERS
-from domain.notifications.endpoints import FAILURES_UNTIL_DISABLED
+from domain.notifications.health import FAILURES_UNTIL_DISABLED
 from domain.notifications.schedule import DEFAULT
 from entrypoints.cli import main
 from entrypoints.metrics import Metrics

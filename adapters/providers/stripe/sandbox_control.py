@@ -1,7 +1,7 @@
 """The sandbox's own controls, under `/stripe/_sandbox`: JSON in, JSON out, for tests and for the demo.
 
 GET    /_sandbox                          what there is, and how it behaves
-POST   /_sandbox/webhooks                 {copies, reorder, delay_ms, hold_ms}
+POST   /_sandbox/webhooks                 {copies, reorder, delay_ms, hold_ms, drop}
 POST   /_sandbox/faults                   {count, path, status, after_work, timeout, delay_ms, retry_after}
 DELETE /_sandbox/faults                   no more faults
 POST   /_sandbox/rate                     {per_second}

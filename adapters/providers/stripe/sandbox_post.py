@@ -25,13 +25,14 @@ class Behaviour:
     """How badly the post behaves.
 
     copies: each event is sent so many times. reorder: the events of one change are held for `hold_ms` and sent last
-    first. delay_ms: everything waits so long first.
+    first. delay_ms: everything waits so long first. drop: so many events are lost on their way, with all their copies.
     """
 
     copies: int = 1
     reorder: bool = False
     delay_ms: int = 0
     hold_ms: int = 300
+    drop: int = 0
 
 
 @attrs.define
@@ -73,11 +74,22 @@ class Post:
         burst = [
             (letter, Delivery(letter.event["id"], letter.event["type"], letter.endpoint, letter.url, number))
             for letter in letters
+            if not self._lost(letter)
             for number in range(1, self.behaviour.copies + 1)
         ]
         if burst:
             self.deliveries.extend(delivery for _, delivery in burst)
             self._start(self._burst(burst, copy.copy(self.behaviour)))
+
+    def _lost(self, letter: Letter) -> bool:
+        """Whether it never arrives; nobody is told."""
+        if self.behaviour.drop <= 0:
+            return False
+        self.behaviour.drop -= 1
+        self.deliveries.append(
+            Delivery(letter.event["id"], letter.event["type"], letter.endpoint, letter.url, 1, "lost")
+        )
+        return True
 
     async def idle(self) -> None:
         """Return when nothing is on its way."""

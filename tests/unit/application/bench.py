@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -16,13 +16,23 @@ from application.billing.settle import Settle
 from application.caller import Caller
 from application.connections.access import about
 from application.connections.connect import PublicUrl
-from application.inbox.handle import HandleAgain, HandleInbox
+from application.delivery.consequences import Consequences
+from application.delivery.handover import Handover
+from application.inbox.decide import DownloadWebhook, HandleAgain, HandleManyAgain, SkipWebhook
+from application.inbox.handle import HandleInbox
 from application.inbox.receive import ReceiveWebhook, TakenIn
+from application.inbox.senders import KnownSenders
+from application.inbox.sweep import SweepMissed
 from application.notifications.carry import Carry, ConsoleUrl
+from application.notifications.client_credentials import ClientCredentials
 from application.notifications.deliver_due import DeliverDue
-from application.notifications.endpoints import about as about_endpoint
-from application.notifications.publish_event import PublishEvent
+from application.notifications.endpoint_settings import about as about_endpoint
+from application.notifications.publish_events import Published, PublishEvents
+from application.notifications.signing_keys import SigningKeys
 from application.notifications.tell import Tell
+from application.ports.clock import Clock
+from application.ports.dispatch import Lane
+from application.ports.intake import NewEvent
 from application.ports.outgoing import Outgoing
 from application.ports.payments import CheckoutOrder, PaymentProvider
 from application.ports.store import Work
@@ -38,12 +48,16 @@ from domain.notifications.schedule import DEFAULT, RetrySchedule
 from domain.notifications.signing import new_secret
 from tests.contract.examples import Examples
 from tests.fakes.clock import FrozenClock
+from tests.fakes.dispatch import MemoryDispatch
 from tests.fakes.ids import CountingIds
+from tests.fakes.inbox import MemoryWebhookInbox
+from tests.fakes.intake import MemoryIntake
 from tests.fakes.journal import RememberingJournal
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.outgoing import FakeOutgoing
 from tests.fakes.payments import FakePayments
 from tests.fakes.providers import FakeProviders
+from tests.fakes.signer import PlainSigner
 from tests.fakes.store import MemoryStore
 from tests.fakes.vault import PlainVault
 from tests.fakes.work_queue import RecordingQueue
@@ -78,8 +92,12 @@ class Between:
 class Bench:
     """Everything a test of a use case needs. Await `prepare` first."""
 
-    def __init__(self, outgoing: Outgoing | None = None, schedule: RetrySchedule = DEFAULT) -> None:
-        self.clock, self.ids, self.queue, self.vault = FrozenClock(), CountingIds(), RecordingQueue(), PlainVault()
+    def __init__(
+        self, outgoing: Outgoing | None = None, schedule: RetrySchedule = DEFAULT, clock: Clock | None = None
+    ) -> None:
+        self.clock = cast("FrozenClock", clock or FrozenClock())
+        """Whoever gives another cannot set it forward."""
+        self.ids, self.queue, self.vault = CountingIds(), RecordingQueue(), PlainVault()
         self.store = MemoryStore(self.clock, self.queue)
         self.leases = MemoryLeases(self.clock)
         self.outgoing = outgoing or FakeOutgoing()
@@ -100,13 +118,28 @@ class Bench:
         self.start = StartPayment(store, self.tell, clock, ids, vault, providers)
         self.send = SendInvoice(store, self.tell, clock, self.link, providers)
         self.refund = RefundPayment(store, self.tell, clock, ids, vault, self.leases, providers, self.settle)
-        self.receive = ReceiveWebhook(store, clock, ids, vault, providers)
+        self.inbox = MemoryWebhookInbox(store.shelves, self.queue)
+        self.receive = ReceiveWebhook(clock, ids, providers, KnownSenders(store, vault, clock), self.inbox)
         self.journal = RememberingJournal()
-        self.handle = HandleInbox(store, clock, providers, self.settle, self.journal)
-        self.handle_again = HandleAgain(store, clock)
-        self.publish = PublishEvent(store, self.tell, clock)
-        self.carry = Carry(store, clock, vault, self.outgoing, providers, ConsoleUrl(None))
-        self.deliver = DeliverDue(store, self.carry, self.tell, clock, ids, schedule, self.journal)
+        self.handle = HandleInbox(self.inbox, clock, providers, self.settle, self.journal)
+        self.handle_again = HandleAgain(store, clock, self.tell)
+        self.handle_many_again = HandleManyAgain(self.inbox, store, clock, self.tell)
+        self.skip_webhook = SkipWebhook(store, clock, self.tell)
+        self.download_webhook = DownloadWebhook(store, self.tell)
+        self.sweep = SweepMissed(store, clock, ids, vault, providers, self.inbox, self.tell)
+        self.handover = Handover()
+        self.intake = MemoryIntake(store.shelves, ids, self.queue, self.handover)
+        self.dispatch = MemoryDispatch(store.shelves, PUBLIC.url)
+        self.publish = PublishEvents(self.intake, clock, ids, PUBLIC)
+        self.keys = SigningKeys(store, self.tell, clock, ids, vault, PlainSigner())
+        self.credentials = ClientCredentials(self.outgoing, clock)
+        self.carry = Carry(
+            store, clock, vault, self.outgoing, providers, ConsoleUrl(None), self.keys, self.credentials, schedule
+        )
+        self.consequences = Consequences(store, self.tell, clock)
+        self.deliver = DeliverDue(
+            self.dispatch, self.carry, self.consequences, clock, ids, self.journal, self.queue, self.handover
+        )
         self.mark_overdue = MarkOverdue(store, self.tell, clock)
         self.expire_links = ExpireLinks(store, clock, self.close)
         self.resume_refunds = ResumeRefunds(store, clock, self.refund)
@@ -217,13 +250,28 @@ class Bench:
         lower = {name.lower(): value for name, value in headers.items()}
         return await self.receive("fake", lower, body, connection_id=self.connection.id)
 
-    async def endpoint(self, host: str = "acme.example", *events: str) -> Endpoint:
+    async def endpoint(self, host: str = "acme.example", *events: str, **changes: Any) -> Endpoint:
         """A webhook endpoint that wants some events, or all."""
-        endpoint: Endpoint = self.make.endpoint(self.org, url=f"https://{host}/hook", events=events or ("*",))
-        sealed = self.vault.seal(new_secret(bytes(32)), about=about_endpoint(endpoint.id, self.org))
+        endpoint: Endpoint = self.make.endpoint(
+            self.org, **{"url": f"https://{host}/hook", "events": events or ("*",), **changes}
+        )
+        sealed = self.vault.seal(new_secret(bytes(32)), about=about_endpoint(endpoint.id, endpoint.organisation_id))
         endpoint = attrs.evolve(endpoint, secrets=(SigningSecret(sealed, self.clock.now()),))
         await self.add("endpoints", endpoint)
         return endpoint
+
+    async def tell_all(self, count: int = 1, type: str = "order.shipped", **more: Any) -> list[NewEvent]:
+        """The host application publishes events, one call each."""
+        made = []
+        for _ in range(count):
+            event = await self.publish.one(self.caller, Published(type, {"id": 1}, **more))
+            assert isinstance(event, NewEvent)
+            made.append(event)
+        return made
+
+    async def lane(self, destination_id: str) -> Lane:
+        """How a destination fares, as it was written down last."""
+        return (await self.dispatch.lanes(self.org, [destination_id]))[destination_id]
 
     async def deliveries(self, destination_id: str | None = None) -> tuple[Delivery, ...]:
         """Deliveries, perhaps to one destination."""

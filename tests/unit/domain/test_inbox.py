@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.inbox import MAX_TRIES, InboxState, Received
+from domain.inbox import HOLDING_TRIES, MAX_TRIES, InboxState, Received, content_id
+from domain.refusals import Conflict
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -68,3 +69,37 @@ def test_what_is_ignored_says_why() -> None:
     done = received().ignored("The hub has no use for charge.paid.", NOW)
     assert (done.state, done.tries, done.handled_at) == (InboxState.IGNORED, 1, NOW)
     assert done.error == "The hub has no use for charge.paid."
+
+
+def test_it_holds_up_what_came_later_for_so_many_tries() -> None:
+    """Eight and a half minutes; then the later one, which may say that it is paid, goes ahead."""
+    one, waited = received(), timedelta()
+    while one.holds:
+        after = one.failed("no", NOW)
+        waited += after.due_at - NOW
+        one = after
+    assert one.tries == HOLDING_TRIES
+    assert waited == timedelta(seconds=511)
+    assert not received().handled(NOW).holds
+
+
+def test_it_is_handled_again_from_its_first_try() -> None:
+    """Only what failed, was ignored or skipped."""
+    skipped = received().skipped("user:ada", "known", NOW)
+    again = skipped.again(NOW + timedelta(hours=1))
+    assert (again.state, again.tries, again.due_at) == (InboxState.PENDING, 0, NOW + timedelta(hours=1))
+    for one in (received(), received().handled(NOW)):
+        with pytest.raises(Conflict):
+            one.again(NOW)
+
+
+def test_what_waits_for_its_next_try_can_be_tried_now() -> None:
+    """A person who has mended the cause need not wait for an hour."""
+    waiting = received().failed("the provider was away", NOW)
+    assert waiting.due_at > NOW
+    assert (waiting.again(NOW).due_at, waiting.again(NOW).tries) == (NOW, 0)
+
+
+def test_a_body_stands_for_an_id_where_there_is_none() -> None:
+    """SHA-256 of no bytes (FIPS 180-4's example for the empty message)."""
+    assert content_id(b"") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

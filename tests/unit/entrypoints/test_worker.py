@@ -1,110 +1,67 @@
-"""The worker: nobody's slowness is another's, nothing is begun after `stop()`, and an idle one is quiet."""
+"""The worker: deliveries and webhooks side by side. The engine itself is tested in tests/unit/application/delivery."""
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, cast, final
-from urllib.parse import urlsplit
+from typing import Any, cast
 
 import attrs
 
 from application.inbox.handle import HandleInbox
 from application.notifications.deliver_due import DeliverDue
+from application.notifications.run_replays import RunReplays
 from application.ports.clock import Clock
-from application.ports.outgoing import Outgoing, Reply
-from application.ports.store import Store
-from application.ports.work_queue import Topic, WorkQueue
+from application.ports.dispatch import Dispatch
+from application.ports.inbox import WebhookInbox
+from application.ports.work_queue import WorkQueue
+from application.upkeep.jobs import Retention
 from domain.inbox import InboxState
 from domain.notifications.deliveries import DeliveryState
 from entrypoints.wiring import Hub
 from entrypoints.worker import Worker
-from tests.fakes.outgoing import reply
-from tests.unit.application.bench import Bench
-
-SHARE = 8
-
-
-@final
-class Gates(Outgoing):
-    """Every host but "quick" ones lets a request through only for a call of `gates[host].release()`."""
-
-    def __init__(self) -> None:
-        self.gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(0))
-        self.asked, self.now, self.most = Counter[str](), Counter[str](), Counter[str]()
-
-    async def check(self, url: str, *, field: str = "url") -> None:
-        """Anything goes."""
-
-    async def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, timeout: timedelta
-    ) -> Reply:
-        """200, sooner or later."""
-        host = urlsplit(url).hostname or ""
-        self.asked[host] += 1
-        self.now[host] += 1
-        self.most[host] = max(self.most[host], self.now[host])
-        try:
-            if "quick" not in host:
-                await self.gates[host].acquire()
-        finally:
-            self.now[host] -= 1
-        return reply(200)
-
-    def open(self, host: str, count: int = 1000) -> None:
-        """Let requests through."""
-        for _ in range(count):
-            self.gates[host].release()
-
-
-class Watched:
-    """Stands before a store: counts what is called, and fails as told."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.calls, self.failing = Counter[str](), Counter[str]()
-
-    def __getattr__(self, name: str) -> Any:
-        self.calls[name] += 1
-        if self.failing[name]:
-            self.failing[name] -= 1
-            raise ConnectionError("the database is away")
-        return getattr(self._store, name)
+from tests.unit.application.bench import PUBLIC
+from tests.unit.application.delivery.scene import Scene, Watched, answers, away
 
 
 @attrs.define
-class Scene:
-    """A worker at work over a bench."""
+class Work:
+    """A worker at work over a scene."""
 
-    bench: Bench
-    gates: Gates
-    store: Watched
+    scene: Scene
+    dispatch: Watched
+    inbox: Watched
     worker: Worker
     task: "asyncio.Task[None]"
 
-    async def publish(self, count: int, type: str) -> None:
-        """Events of the host application's."""
-        for _ in range(count):
-            await self.bench.publish(self.bench.caller, type=type, data={"id": 1})
+    async def paid(self) -> None:
+        """Someone pays, and the provider tells the hub."""
+        bench = self.scene
+        before = len(bench.fake.events)
+        bench.fake.pay(await bench.opened_page(await bench.open_invoice()))
+        await bench.webhook(next(body for body in bench.fake.events[before:] if b"intent.succeeded" in body))
 
-    async def states(self, destination: str) -> Counter[DeliveryState]:
-        """Of one destination's deliveries."""
-        return Counter(one.state for one in await self.bench.deliveries(destination))
+    async def handled(self) -> int:
+        """How many webhooks were."""
+        async with self.scene.look() as work:
+            return sum(one.state is InboxState.HANDLED for one in await work.inbox.all())
 
 
 @asynccontextmanager
-async def working() -> AsyncIterator[Scene]:
-    """A worker that is stopped at the end, with all gates open."""
-    gates = Gates()
-    bench = await Bench(gates).prepare()
-    watched = Watched(bench.store)
+async def working() -> AsyncIterator[Work]:
+    """A worker that is stopped at the end."""
+    scene = await Scene.of()
+    dispatch, inbox = Watched(scene.dispatch), Watched(cast("Any", scene.inbox))
     parts: dict[Any, Any] = {
-        WorkQueue: bench.queue,
-        Store: watched,
-        Clock: bench.clock,
-        DeliverDue: attrs.evolve(bench.deliver, store=watched),
-        HandleInbox: attrs.evolve(bench.handle, store=watched),
+        WorkQueue: scene.queue,
+        WebhookInbox: inbox,
+        Dispatch: scene.dispatch,
+        Clock: scene.clock,
+        DeliverDue: attrs.evolve(scene.deliver, dispatch=cast("Dispatch", dispatch)),
+        HandleInbox: attrs.evolve(scene.handle, inbox=cast("WebhookInbox", inbox)),
+        RunReplays: RunReplays(
+            scene.store, scene.leases, scene.clock, scene.ids, scene.journal, PUBLIC, Retention(timedelta(days=90))
+        ),
     }
 
     class Parts:
@@ -113,12 +70,11 @@ async def working() -> AsyncIterator[Scene]:
 
     worker = Worker(cast("Hub", Parts()))
     task = asyncio.create_task(worker.run())
+    await asyncio.sleep(0.01)
     try:
-        yield Scene(bench, gates, watched, worker, task)
+        yield Work(scene, dispatch, inbox, worker, task)
     finally:
         worker.stop()
-        for host in tuple(gates.gates):
-            gates.open(host)
         async with asyncio.timeout(20):
             await task
 
@@ -130,137 +86,90 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def until_asked(scene: Scene, host: str, count: int) -> None:
-    """Wait until a receiver got this many requests."""
-
-    async def asked() -> bool:
-        return scene.gates.asked[host] >= count
-
-    await until(asked)
-
-
-async def until_delivered(scene: Scene, destination: str, count: int) -> None:
-    """Wait until this many arrived and are on record."""
-
-    async def delivered() -> bool:
-        return (await scene.states(destination))[DeliveryState.DELIVERED] >= count
-
-    await until(delivered)
+async def test_deliveries_and_webhooks_are_done_until_nothing_is_due() -> None:
+    """What a webhook brings about is told as well."""
+    async with working() as work:
+        endpoint = await work.scene.endpoint()
+        await work.scene.tell_all(3)
+        await work.paid()
+        assert await work.worker.drain(timedelta(seconds=10))
+        assert await work.handled() == 1
+        found = await work.scene.deliveries(endpoint.id)
+        assert {one.state for one in found} == {DeliveryState.DELIVERED}
+        assert {"order.shipped", "payment.received"} <= {one.event_type for one in found}
 
 
-async def test_a_receiver_that_hangs_delays_no_other() -> None:
-    """What comes later for another destination is delivered while it still hangs."""
-    async with working() as scene:
-        slow = await scene.bench.endpoint("slow.example", "order.*")
-        quick = await scene.bench.endpoint("quick.example", "news.*")
-        await scene.publish(30, "order.shipped")
-        await until_asked(scene, "slow.example", SHARE)
-        for n in range(3):
-            await scene.publish(2, "news.flash")
-            await until_delivered(scene, quick.id, 2 * (n + 1))
-        assert scene.gates.asked["slow.example"] == SHARE
-        assert (await scene.states(slow.id))[DeliveryState.DELIVERED] == 0
-
-
-async def test_a_destination_never_has_more_than_its_share_under_way() -> None:
-    """Over all claims: one that ends makes room for one."""
-    async with working() as scene:
-        slow = await scene.bench.endpoint("slow.example")
-        await scene.publish(30, "order.shipped")
-        await until_asked(scene, "slow.example", SHARE)
-        for n in range(1, 6):
-            scene.gates.open("slow.example", 1)
-            await until_asked(scene, "slow.example", SHARE + n)
-        scene.gates.open("slow.example")
-        await until_delivered(scene, slow.id, 30)
-        assert scene.gates.asked["slow.example"] == 30
-        assert scene.gates.most["slow.example"] == SHARE
+async def test_draining_gives_up_when_its_time_is_over() -> None:
+    """A receiver that hangs keeps nobody waiting for ever."""
+    async with working() as work:
+        await work.scene.endpoint("slow.example")
+        work.scene.receivers.by_host["slow.example"] = answers(after=1)
+        await work.scene.tell_all()
+        assert not await work.worker.drain(timedelta(seconds=0.2))
 
 
 async def test_a_webhook_that_hangs_delays_no_other() -> None:
     """A provider that does not answer for one payment may answer for the next."""
-    answers, asked = asyncio.Event(), asyncio.Event()
-    async with working() as scene:
-        bench = scene.bench
+    answered, asked = asyncio.Event(), asyncio.Event()
+    async with working() as work:
 
         async def hang() -> None:
-            bench.between.before.clear()
+            work.scene.between.before.clear()
             asked.set()
-            await answers.wait()
+            await answered.wait()
 
-        async def handled() -> int:
-            async with bench.look() as work:
-                return sum(one.state is InboxState.HANDLED for one in await work.inbox.all())
-
-        async def paid() -> None:
-            before = len(bench.fake.events)
-            bench.fake.pay(await bench.opened_page(await bench.open_invoice()))
-            await bench.webhook(next(body for body in bench.fake.events[before:] if b"intent.succeeded" in body))
-
-        bench.between.before["fetch_intent"] = hang
-        await paid()
+        work.scene.between.before["fetch_intent"] = hang
+        await work.paid()
         async with asyncio.timeout(20):
             await asked.wait()
-        await paid()
+        await work.paid()
 
         async def other_is_handled() -> bool:
-            return await handled() == 1
+            return await work.handled() == 1
 
         await until(other_is_handled)
-        answers.set()
+        answered.set()
 
         async def both_are() -> bool:
-            return await handled() == 2
+            return await work.handled() == 2
 
         await until(both_are)
 
 
-async def test_stopping_finishes_what_is_under_way_and_begins_nothing() -> None:
-    """A deployment loses no answer of a receiver, and does not wait for the whole backlog."""
-    async with working() as scene:
-        slow = await scene.bench.endpoint("slow.example")
-        await scene.publish(20, "order.shipped")
-        await until_asked(scene, "slow.example", SHARE)
-        scene.worker.stop()
-        await asyncio.sleep(0.05)
-        assert not scene.task.done()
-        scene.gates.open("slow.example")
+async def test_stopping_finishes_what_is_under_way() -> None:
+    """In both loops; nothing new is begun."""
+    async with working() as work:
+        endpoint = await work.scene.endpoint("slow.example", "order.*")
+        work.scene.receivers.by_host["slow.example"] = answers(after=0.3)
+        await work.scene.tell_all(20)
+
+        async def begun() -> bool:
+            return bool(work.scene.receivers.seen)
+
+        await until(begun)
+        work.worker.stop()
         async with asyncio.timeout(20):
-            await scene.task
-        assert scene.gates.asked["slow.example"] == SHARE
-        assert await scene.states(slow.id) == {DeliveryState.DELIVERED: SHARE, DeliveryState.PENDING: 20 - SHARE}
-        assert await scene.bench.store.next_due(Topic.DELIVERIES) == scene.bench.clock.now(), "none of those is leased"
-
-
-async def test_an_idle_worker_is_quiet() -> None:
-    """It looks once in a while and takes no lock to write."""
-    async with working() as scene:
-        await asyncio.sleep(0.4)
-        assert (scene.store.calls["claim_deliveries"], scene.store.calls["claim_inbox"]) == (0, 0)
-        assert scene.store.calls["next_due"] <= 6
-
-
-async def test_a_worker_whose_due_deliveries_may_not_begin_yet_is_quiet() -> None:
-    """Its only destination has its share, and more is due: it tries now and then, and leaves the inbox alone."""
-    async with working() as scene:
-        await scene.bench.endpoint("slow.example")
-        await scene.publish(30, "order.shipped")
-        await until_asked(scene, "slow.example", SHARE)
-        scene.store.calls.clear()
-        await asyncio.sleep(1.5)  # longer than the longest sleep, so that both loops have looked
-        assert scene.store.calls["claim_deliveries"] <= 8
-        assert scene.store.calls["claim_inbox"] == 0
-        assert scene.store.calls["next_due"] <= 16
+            await work.task
+        count = len(work.scene.receivers.seen)
+        assert 0 < count < 20
+        states = await work.scene.states(endpoint.id)
+        assert states == {DeliveryState.DELIVERED: count, DeliveryState.PENDING: 20 - count}
 
 
 async def test_a_database_that_is_away_for_a_moment_ends_no_loop() -> None:
-    """What could not be recorded is taken up again when its lease is over; the rest goes on."""
-    async with working() as scene:
-        quick = await scene.bench.endpoint("quick.example")
-        scene.store.failing["record_attempts"] = 1
-        await scene.publish(3, "order.shipped")
-        await until_delivered(scene, quick.id, 2)
-        await scene.publish(1, "order.shipped")
-        await until_delivered(scene, quick.id, 3)
-        scene.bench.clock.advance(timedelta(minutes=2))
-        await until_delivered(scene, quick.id, 4)
+    """Deliveries and webhooks go on when it is back."""
+    async with working() as work:
+        endpoint = await work.scene.endpoint("acme.example", "order.*")
+        work.dispatch.before["record"] = away
+        work.inbox.before["claim"] = work.inbox.before["next_due"] = away
+        await work.scene.tell_all(3)
+        await work.paid()
+        await asyncio.sleep(0.3)
+        work.inbox.before.clear()
+        work.dispatch.before.clear()
+
+        async def all_done() -> bool:
+            return await work.handled() == 1 and await work.scene.states(endpoint.id) == {DeliveryState.DELIVERED: 3}
+
+        await until(all_done)
+        assert len(work.scene.receivers.seen) == 3

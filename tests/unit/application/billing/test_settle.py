@@ -1,12 +1,16 @@
 """Settling: whatever webhooks come, however often and in whatever order, the books say what the provider says, once."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import permutations
+from typing import Any
 
 import attrs
 import pytest
 
 from application.ports.payments import RefundState, RetryLater
+from application.ports.store import StaleWrite, Work
 from domain.billing.invoices import InvoiceState
 from domain.billing.links import CheckoutState
 from domain.billing.payments import PaymentState
@@ -43,6 +47,41 @@ async def test_the_same_news_at_once_is_told_once(bench: Bench) -> None:
         bench.settle.checkout(*where, page.reference),
     )
     assert len(await bench.payments()) == 1
+    assert await bench.told() == PAID
+
+
+class Overtaken:
+    """A store in which somebody else saves a checkout between the first reading of it and the saving."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.left = 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    @asynccontextmanager
+    async def of(self, organisation_id: str) -> AsyncIterator[Work]:
+        async with self._store.of(organisation_id) as work:
+            save = work.checkouts.save
+
+            async def saving(thing: Any) -> Any:
+                if self.left:
+                    self.left -= 1
+                    raise StaleWrite("The checkout was changed by someone else meanwhile.")
+                return await save(thing)
+
+            work.checkouts.save = saving
+            yield work
+
+
+async def test_who_is_overtaken_looks_again(bench: Bench) -> None:
+    """The payer comes back while the webhook is being handled: neither may see an error of the other's making."""
+    page = bench.fake.pay(await bench.opened_page(await bench.open_invoice()))
+    overtaken: Any = Overtaken(bench.store)
+    bench.settle._store = overtaken
+    assert await bench.settle.checkout(bench.org, bench.connection.id, page.reference)
+    assert overtaken.left == 0
     assert await bench.told() == PAID
 
 
@@ -124,9 +163,9 @@ async def test_two_payments_at_once_are_both_counted(bench: Bench) -> None:
     pages = [bench.fake.pay(await bench.order(invoice, Money(5_000, USD))) for _ in range(2)]
     for body in bench.fake.events:
         await bench.webhook(body)
-    while await bench.store.next_due() is not None:
+    while await bench.inbox.next_due(bench.clock.now()) is not None:
         await bench.handle()
-        bench.clock.advance((await bench.store.next_due() or bench.clock.now()) - bench.clock.now())
+        bench.clock.advance((await bench.inbox.next_due(bench.clock.now()) or bench.clock.now()) - bench.clock.now())
     settled = await bench.invoice(invoice.id)
     assert (len(pages), settled.state, settled.paid) == (2, InvoiceState.PAID, 10_000)
     assert sorted(await bench.told()) == sorted(["payment.received", *PAID])

@@ -1,13 +1,16 @@
 """The inbox: every webhook ends handled, ignored with a reason, or failed with its traceback; none takes another along."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from application.inbox.handle import AT_ONCE_AGAIN, LEASE, held
 from application.inbox.receive import SignatureRefused
 from application.ports.leases import Held
+from application.ports.store import StaleWrite
 from domain.billing.invoices import InvoiceState
 from domain.inbox import MAX_TRIES, InboxState, Received
 from domain.money import Currency, Money
@@ -143,10 +146,14 @@ async def test_an_error_is_kept_with_its_traceback_and_tried_again(bench: Bench)
 
 
 async def test_one_that_fails_takes_no_other_along(bench: Bench) -> None:
-    """They are handled side by side."""
+    """Webhooks about two payments are handled side by side."""
     invoice = await bench.open_invoice()
     bench.fake.pay(await bench.opened_page(invoice))
-    bodies = bench.fake.events[:2]
+    late = await bench.order(invoice, Money(100, Currency("USD")))
+    bench.clock.advance(timedelta(hours=2))
+    await bench.fake.fetch_checkout({"secret_key": "x"}, late)
+    bodies = [body for body in bench.fake.events if b"intent.succeeded" in body or b"checkout.expired" in body]
+    assert len(bodies) == 2
 
     async def fail() -> None:
         raise RuntimeError("a bug of ours")
@@ -190,6 +197,57 @@ async def test_a_webhook_that_another_worker_took_over_is_left_to_it(bench: Benc
     bench.between.before["fetch_intent"] = take_over  # the lock on the payment runs out with the same three minutes
     assert await bench.handle() == 1
     received = await only(bench)
-    assert (received.state, received.tries, received.version) == (InboxState.HANDLED, 1, 2)
+    assert (received.state, received.tries, received.version) == (InboxState.HANDLED, 1, 4), (
+        "each claim is a version, and so is what was recorded"
+    )
     assert len(await bench.payments()) == 1
     assert (await bench.told()).count("invoice.paid") == 1
+
+
+async def test_webhooks_about_one_payment_are_handled_one_after_the_other(bench: Bench) -> None:
+    """The page's and the payment's own are about the same payment; which came first goes first."""
+    bench.fake.pay(await bench.opened_page(await bench.open_invoice()))
+    first, second = reversed(bench.fake.events[-2:])
+    await bench.webhook(first)
+    bench.clock.advance(timedelta(milliseconds=1))
+    await bench.webhook(second)
+    handled = []
+    while await bench.handle():
+        async with bench.look() as work:
+            handled.append([one.body for one in await work.inbox.all() if one.state is InboxState.HANDLED])
+    assert handled == [[first], [first, second]]
+
+
+async def test_one_that_takes_longer_than_the_lease_is_kept_from_others(bench: Bench) -> None:
+    """A provider's time-outs alone may; the claim is renewed all the while, and no longer."""
+    await bench.webhook(await paid_body(bench))
+    (claimed,) = await bench.handle.begin(1)
+    async with held(bench.inbox, bench.clock, claimed, every=timedelta(milliseconds=5)):
+        for _ in range(5):
+            bench.clock.advance(LEASE / 2)
+            await asyncio.sleep(0.05)
+            assert await bench.inbox.claim(bench.clock.now(), LEASE, 1) == ()
+    bench.clock.advance(LEASE)
+    await asyncio.sleep(0.02)
+    (taken,) = await bench.inbox.claim(bench.clock.now(), LEASE, 1)
+    assert taken.id == claimed.id
+
+
+@pytest.mark.parametrize(("times", "state"), [(AT_ONCE_AGAIN, InboxState.HANDLED), (9, InboxState.PENDING)])
+async def test_who_met_another_s_write_decides_anew_at_once(bench: Bench, times: int, state: InboxState) -> None:
+    """Two payments of one invoice, settled at the same moment; and nobody does so for ever."""
+    left = times
+
+    async def stale() -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            bench.between.before.clear()
+            return
+        raise StaleWrite("The invoice was changed by someone else meanwhile.")
+
+    await bench.webhook(await paid_body(bench))
+    bench.between.before["fetch_intent"] = stale
+    await bench.handle()
+    received = await only(bench)
+    assert (received.state, received.tries) == (state, 1)

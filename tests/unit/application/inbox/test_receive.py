@@ -1,11 +1,18 @@
 """The door: one connection's trouble is not another's, and what two have signed for is kept for both."""
 
+from datetime import timedelta
+from typing import cast
+
 import attrs
 import pytest
 
-from application.inbox.receive import SignatureRefused
+from application.inbox.receive import ReceiveWebhook, SignatureRefused
+from application.inbox.senders import FRESH, KnownSenders
+from application.ports.inbox import InboxUnavailable
+from application.ports.vault import Vault
 from domain.connections.connection import Connection
 from domain.inbox import Received
+from domain.refusals import NotFound
 from tests.unit.application.bench import Bench
 
 
@@ -70,3 +77,57 @@ async def test_what_one_has_already_is_still_kept_for_the_other(bench: Bench) ->
     taken = await bench.receive("fake", headers, body)
     assert not taken.duplicate
     assert (taken.received,) == await kept(bench, other)
+
+
+class CountingVault:
+    """Stands before a vault; `opened` counts."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault, self.opened = vault, 0
+
+    def open(self, sealed: str, *, about: str) -> str:
+        """As the vault does."""
+        self.opened += 1
+        return self._vault.open(sealed, about=about)
+
+
+async def test_a_secret_is_opened_once_a_second_however_many_webhooks_come(bench: Bench) -> None:
+    """At the address without a connection as well, and forgeries open none."""
+    body, headers = await sent(bench)
+    for _ in range(3):
+        await bench.connect(await bench.found())
+    vault = CountingVault(bench.vault)
+    senders = KnownSenders(bench.store, cast("Vault", vault), bench.clock)
+    receive = ReceiveWebhook(bench.clock, bench.ids, bench.providers, senders, bench.inbox)
+    for _ in range(5):
+        await receive("fake", headers, body)
+        await receive("fake", headers, body, connection_id=bench.connection.id)
+        with pytest.raises(SignatureRefused):
+            await receive("fake", headers, body + b" ")
+    assert vault.opened == 4
+    bench.clock.advance(FRESH)
+    await receive("fake", headers, body)
+    assert vault.opened == 8
+
+
+async def test_a_connection_that_went_is_known_for_a_second_at_most(bench: Bench) -> None:
+    """What it signed in that second is still its own."""
+    body, headers = await sent(bench)
+    await bench.receive("fake", headers, body, connection_id=bench.connection.id)
+    async with bench.store.of(bench.org) as work:
+        await work.connections.save((await work.connections.get(bench.connection.id)).disconnected(bench.clock.now()))
+        await work.commit()
+    assert (await bench.receive("fake", headers, body, connection_id=bench.connection.id)).duplicate
+    bench.clock.advance(FRESH)
+    with pytest.raises(NotFound):
+        await bench.receive("fake", headers, body, connection_id=bench.connection.id)
+
+
+async def test_the_door_does_not_wait_longer_than_the_provider(bench: Bench) -> None:
+    """The database hangs: the provider is told to come again, and what is kept late is recognised then."""
+    body, headers = await sent(bench)
+    impatient = attrs.evolve(bench.receive, within=timedelta(milliseconds=20))
+    async with bench.store.shelves.writing():
+        with pytest.raises(InboxUnavailable, match="within"):
+            await impatient("fake", headers, body)
+    assert not (await bench.receive("fake", headers, body)).duplicate

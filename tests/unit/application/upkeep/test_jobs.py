@@ -10,9 +10,11 @@ import pytest
 from application.connections.connect import ProviderUnavailable
 from application.ports.payments import RetryLater
 from application.ports.store import StaleWrite, Work
+from application.upkeep.jobs import ExpireWaiting
 from domain.billing.invoices import InvoiceState
 from domain.billing.links import CheckoutState, LinkState
 from domain.notifications.deliveries import DeliveryState
+from domain.notifications.endpoints import EndpointMode
 from tests.unit.application.bench import Bench
 
 
@@ -155,3 +157,21 @@ async def test_a_page_that_cannot_be_closed_does_not_keep_other_links_alive(benc
     for org, id_ in ((bench.org, link.id), (other, theirs.id)):
         async with bench.store.reading(org) as work:
             assert (await work.links.get(id_)).state is LinkState.EXPIRED
+
+
+async def test_what_nobody_fetches_expires(bench: Bench) -> None:
+    """A receiver that gave up polling leaves nothing behind that waits for ever."""
+    endpoint = attrs.evolve(bench.make.endpoint(bench.org), mode=EndpointMode.POLL)
+    await bench.add("endpoints", endpoint)
+    event = bench.make.event(bench.org)
+    await bench.add("events", event)
+    until = bench.clock.now() + timedelta(days=7)
+    waiting = bench.make.delivery(bench.org, event, endpoint.id, state=DeliveryState.WAITING, expires_at=until)
+    await bench.add("deliveries", waiting)
+    job = ExpireWaiting(bench.store, bench.clock)
+    assert await job() == {"expired": 0}
+    bench.clock.advance(timedelta(days=7))
+    assert await job() == {"expired": 1}
+    assert await job() == {"expired": 0}
+    async with bench.look() as work:
+        assert (await work.deliveries.get(waiting.id)).state is DeliveryState.EXPIRED

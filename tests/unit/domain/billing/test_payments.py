@@ -224,7 +224,8 @@ def test_any_order_and_repetition_of_facts_gives_the_same_payment(
 ) -> None:
     """This is what makes a webhook that arrives twice, late or out of order harmless."""
     facts, batches = told
-    expected, learnt, announced = payment(*facts), payment(), []
+    expected, learnt = payment(*facts), payment()
+    announced: list[Any] = []
     for batch in batches:
         learnt, new = learnt.learn(*batch, now=LATER)
         announced += new

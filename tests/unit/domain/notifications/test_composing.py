@@ -42,7 +42,7 @@ lead.created lead.status_changed lead.converted deal.created deal.won deal.lost
 registration.created registration.confirmed registration.cancelled event.created event.published event.reminder
 meeting.started meeting.ended meeting.updated meeting.deleted transcript.ready summary.ready action_items.ready
 bot.joined bot.left bot.error approval.required budget.alert incident.reported
-integration.connected integration.disconnected integration.failing webhook.disabled
+integration.connected integration.disconnected integration.failing integration.webhooks_missed webhook.disabled
 """.split()
 
 

@@ -19,7 +19,7 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=5)
 TOOK = timedelta(milliseconds=120)
 EVENT = Event("evt_1", "org_1", "invoice.paid", {"invoice": {"id": "inv_1"}}, NOW, NOW)
-PENDING, DELIVERED, FAILED, CANCELLED = DeliveryState
+PENDING, DELIVERED, FAILED, CANCELLED, EXPIRED, WAITING = DeliveryState
 
 
 def delivery(**changes: Any) -> Delivery:
@@ -177,3 +177,33 @@ def test_a_replay_has_the_whole_schedule_before_it() -> None:
     """Twelve attempts again."""
     again = delivery(state=FAILED, attempts=12).send_again(id="dlv_2", now=LATER)
     assert again.after(DOWN, LATER, DEFAULT, 0).due_at == LATER + timedelta(seconds=1)
+
+
+def test_what_would_come_too_late_expires_instead_of_waiting() -> None:
+    """Its next attempt would be of no use to anybody."""
+    tried = delivery(expires_at=NOW + timedelta(seconds=1)).after(DOWN, NOW, DEFAULT, 0)
+    assert (tried.state, tried.finished_at, tried.attempts, tried.last_status) == (EXPIRED, NOW, 1, 503)
+    waits = delivery(expires_at=NOW + timedelta(seconds=1, microseconds=1)).after(DOWN, NOW, DEFAULT, 0)
+    assert (waits.state, waits.due_at) == (PENDING, NOW + timedelta(seconds=1))
+
+
+def test_what_arrives_late_has_arrived() -> None:
+    """It was sent in time."""
+    arrived = delivery(expires_at=NOW).after(outcome(Verdict.DELIVERED), LATER, DEFAULT, 0)
+    assert (arrived.state, arrived.expires_at) == (DELIVERED, NOW)
+
+
+def test_a_delivery_expires_at_its_moment() -> None:
+    """Not before; most never do."""
+    mortal = delivery(expires_at=LATER)
+    assert [mortal.expired(at) for at in (NOW, LATER - timedelta(microseconds=1), LATER)] == [False, False, True]
+    assert not delivery().expired(LATER)
+    gone = mortal.expire(LATER)
+    assert (gone.state, gone.finished_at, gone.attempts) == (EXPIRED, LATER, 0)
+    assert "expired" in (gone.last_error or "")
+    assert attrs.evolve(mortal, last_error="busy").expire(LATER).last_error == "busy", "what was the matter stays known"
+
+
+def test_what_was_fetched_is_done() -> None:
+    """Its receiver has said so."""
+    assert delivery(state=WAITING).collected(LATER) == delivery(state=DELIVERED, finished_at=LATER)

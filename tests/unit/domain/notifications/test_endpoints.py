@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.notifications.endpoints import (
-    FAILURES_UNTIL_DISABLED,
-    LONGEST_GRACE,
     MAX_HEADERS,
     Endpoint,
     EndpointState,
     SigningSecret,
     check_headers,
 )
+from domain.notifications.schedule import LONGEST_GRACE
 from domain.refusals import Conflict, Invalid
 from tests.unit.domain.work.strategies import patiently
 
@@ -162,58 +161,16 @@ def test_whatever_the_rotations_there_is_a_secret_and_the_newest_stands_first(
     assert signing(one, now + LONGEST_GRACE) == [newest]
 
 
-def failed(times: int, one: Endpoint) -> tuple[Endpoint, list[bool]]:
-    """The endpoint after deliveries were given up, and which of them switched it off."""
-    switched_off = []
-    for _ in range(times):
-        one, off = one.failed_for_good(NOW)
-        switched_off.append(off)
-    return one, switched_off
-
-
-def test_the_tenth_failure_in_a_row_switches_it_off_once() -> None:
-    """Each has been tried for three days; its owner is told once and not with every delivery that follows."""
-    assert failed(9, endpoint())[0].active
-    off, told = failed(12, endpoint())
-    assert off.state is EndpointState.DISABLED
-    assert off.reason == "10 deliveries in a row failed for good"
-    assert off.failures == 12
-    assert [number for number, was in enumerate(told, 1) if was] == [FAILURES_UNTIL_DISABLED]
-
-
-def test_one_delivery_that_arrives_starts_the_count_again() -> None:
-    """It is about failures in a row."""
-    nearly, _ = failed(9, endpoint())
-    again, _ = failed(9, nearly.delivered())
-    assert (again.active, again.failures) == (True, 9)
-
-
-def test_a_delivery_that_arrives_at_a_sound_endpoint_changes_nothing() -> None:
-    """The usual case does not write."""
-    sound = endpoint()
-    assert sound.delivered() is sound
-
-
-def test_a_paused_endpoint_is_not_disabled_by_late_failures() -> None:
-    """A person's decision stands."""
-    paused, told = failed(10, endpoint().pause(NOW))
-    assert (paused.state, any(told)) == (EndpointState.PAUSED, False)
-
-
 def test_an_endpoint_that_is_gone_is_disabled_with_the_reason() -> None:
-    """Its count stays what it was."""
-    nearly, _ = failed(3, endpoint())
-    gone = nearly.disable("The receiver answered 410", NOW + SECOND)
-    assert (gone.state, gone.reason, gone.failures) == (EndpointState.DISABLED, "The receiver answered 410", 3)
-    assert gone.updated_at == NOW + SECOND
-
-
-@pytest.mark.parametrize("times", [3, 10])
-def test_switching_on_starts_the_count_again(times: int) -> None:
-    """Otherwise the next failure would switch it off at once."""
-    off, _ = failed(times, endpoint())
-    on = off.enable(NOW + SECOND)
-    assert (on.active, on.reason, on.failures, on.updated_at) == (True, None, 0, NOW + SECOND)
+    """Its owner asks why nothing arrives; a person switches it on again."""
+    gone = endpoint().disable("The receiver answered 410", NOW + SECOND)
+    assert (gone.state, gone.reason, gone.updated_at) == (
+        EndpointState.DISABLED,
+        "The receiver answered 410",
+        NOW + SECOND,
+    )
+    on = gone.enable(NOW + 2 * SECOND)
+    assert (on.active, on.reason, on.updated_at) == (True, None, NOW + 2 * SECOND)
 
 
 def test_pausing_says_that_a_person_did_it() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.notifications.schedule import DEFAULT, JITTER, LONGEST_ASKED, RetrySchedule, read_retry_after
+from domain.refusals import Invalid
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -110,3 +111,22 @@ def test_no_retry_after_crashes(value: str) -> None:
     """The header is written by strangers."""
     wait = read_retry_after(value, NOW)
     assert wait is None or wait >= timedelta()
+
+
+def test_a_schedule_can_be_given_in_seconds() -> None:
+    """None at all is one attempt; the longest lasts three days and a half."""
+    assert RetrySchedule.of_seconds(()).attempts == 1
+    assert RetrySchedule.of_seconds((1, 60)).delays == (timedelta(seconds=1), timedelta(minutes=1))
+    assert RetrySchedule.of_seconds([302_400 // 28] * 28).attempts == 29
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [(0,), (-1,), (259_201,), (1,) * 31, (259_200, 43_201), [10_081] * 30],
+    ids=lambda seconds: str(seconds)[:20],
+)
+def test_a_schedule_that_is_too_long_or_too_quick_is_refused(seconds: tuple[int, ...]) -> None:
+    """The field is named as its caller calls it."""
+    with pytest.raises(Invalid) as refused:
+        RetrySchedule.of_seconds(seconds, field="retries_by_type.order.*")
+    assert [fault.field for fault in refused.value.faults] == ["retries_by_type.order.*"]

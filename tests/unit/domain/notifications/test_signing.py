@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.notifications.signing import UntrustedWebhook, UnusableSecret, new_secret, sign, verify
+from domain.notifications.signing import Secrets, UntrustedWebhook, UnusableSecret, new_secret, sign, verify
 
 # The example that the published libraries share.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -214,3 +214,33 @@ def test_no_headers_crash_it(headers: dict[str, str]) -> None:
     """The headers are written by strangers."""
     with pytest.raises(UntrustedWebhook):
         verify(SECRET, headers, BODY, AT)
+
+
+@given(
+    keys=st.lists(st.binary(min_size=24, max_size=64), min_size=1, max_size=3),
+    bodies=st.lists(st.binary(), min_size=2, max_size=4),
+)
+def test_secrets_that_are_read_once_sign_every_message(keys: list[bytes], bodies: list[bytes]) -> None:
+    """What one message leaves behind in a key must not be in the next."""
+    texts = [new_secret(key) for key in keys]
+    secrets = Secrets.of(texts)
+    for number, body in enumerate(bodies):
+        at = AT + timedelta(seconds=number)
+        headers = secrets.sign(f"evt_{number}", at, body)
+        assert headers == sign(texts, f"evt_{number}", at, body)
+        for text in texts:
+            assert verify(text, headers, body, at) == f"evt_{number}"
+
+
+def test_a_secret_that_was_read_is_not_shown() -> None:
+    """It is kept for hours, and whatever holds it may be written into a log."""
+    shown = repr(Secrets.of([SECRET])) + str(Secrets.of([SECRET]))
+    assert SECRET.removeprefix("whsec_")[:8] not in shown
+    assert shown == "Secrets()" * 2
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["whsec_AAAA"], [SECRET, "nonsense!"]])
+def test_secrets_that_are_none_are_refused_when_they_are_read(texts: list[str]) -> None:
+    """Not at the first message."""
+    with pytest.raises(UnusableSecret):
+        Secrets.of(texts)

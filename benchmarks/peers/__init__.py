@@ -1,0 +1,1 @@
+"""What the hub is compared with, and how both sides are put to the same work."""
