@@ -105,7 +105,7 @@ async def test_a_person_signs_in_looks_at_an_invoice_and_sends_a_failed_delivery
 ) -> None:
     """The back-office person's way through the console, with nothing but forms and links."""
     async with context(chromium, set_up) as browser, receiver() as (url, got):
-        await set_up.hub.resolve(ChangeEndpoint)(set_up.caller, set_up.endpoint.endpoint.id, url=url)
+        await set_up.hub.resolve(ChangeEndpoint)(set_up.caller, set_up.endpoint.endpoint.id, url=url, headers=None)
         page = await browser.new_page()
         await page.goto("/console/invoices")
         await expect(page.get_by_role("heading", name="Sign in to the console")).to_be_visible()

@@ -16,6 +16,7 @@ from adapters.vault import KeyRing
 from application.delivery.dispatcher import Dispatcher
 from application.delivery.handover import Handover
 from application.delivery.held import HeldLane
+from application.delivery.places import Places
 from application.delivery.recorder import Recorder
 from application.delivery.tenure import Tenure
 from application.notifications.carry import ToEndpoint
@@ -29,6 +30,7 @@ RING = KeyRing.new()
 MADE_BY_OTHERS = {
     Dispatcher: "each worker makes its own, with DeliverDue.dispatcher(): it holds lanes in memory",
     HeldLane: "a lane in a Dispatcher's memory; a value with a few private fields, no ports",
+    Places: "a Dispatcher's own: a count in memory",
     Recorder: "a Dispatcher's own, as is its Tenure",
     Tenure: "a Dispatcher's own",
     ToEndpoint: "Carry makes one for each endpoint that is carried to",
