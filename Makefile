@@ -36,8 +36,8 @@ demo: $(READY) ## play the main story in a sandbox and keep serving; with ONCE=1
 run: $(READY) ## start the hub
 	@$(BIN)/patchbay serve
 
-test: $(READY) ## run the tests but for the storms of faults; ARGS="-k name" for some of them
-	@$(BIN)/pytest -m "not faults" $(ARGS)
+test: $(READY) ## run the tests but for the storms of faults, on every core; ARGS="-k name" for some of them
+	@$(BIN)/pytest -n auto --dist loadfile -m "not faults" $(ARGS)
 
 check: $(READY) ## style, format, types, and the direction of imports
 	@$(BIN)/ruff check
@@ -53,9 +53,15 @@ faults: $(READY) ## kill processes 400 times over 40,000 deliveries, and all oth
 	@$(if $(SEED),PATCHBAY_FAULT_SEED=$(SEED)) $(BIN)/pytest tests/faults $(ARGS)
 	@$(if $(SEED),PATCHBAY_FAULT_SEED=$(SEED)) $(BIN)/python -m tests.faults.storm
 
+simulate: $(READY) ## play histories of the delivery engine and of money; HISTORIES=… MONEY=… SEED=…
+	@$(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),5000) $(if $(SEED),--seed $(SEED))
+	@MONEY_HISTORIES=$(or $(MONEY),200) $(if $(SEED),MONEY_SEED=$(SEED)) $(BIN)/pytest -q tests/simulation/money $(ARGS)
+
 bench: $(READY) ## measure, beside other senders (half an hour; ARGS=--quick for a first look)
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.delivery $(ARGS)
+	@$(BIN)/python -m benchmarks.webhooks $(ARGS)
+	@$(BIN)/python -m benchmarks.reconciliation $(ARGS)
 
 clean: ## remove the environment, caches and the demo's leavings; never data/
 	@rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -19,11 +19,13 @@ class KeyReused(Refusal):
 
 @attrs.frozen
 class Once:
-    """A call that carries an Idempotency-Key. `render` makes the answer's status, body and headers of the result."""
+    """A call that carries an Idempotency-Key. `render` makes the answer's status, body and headers of the result, `refuse`
+    those of a refusal that is to be answered again when the call is repeated."""
 
     key: str
     request_hash: str
     render: Callable[[Any], tuple[int, bytes, Mapping[str, str]]]
+    refuse: Callable[[Refusal], tuple[int, bytes, Mapping[str, str]]] | None = None
 
     def check(self, earlier: Answer) -> None:
         """Raise KeyReused unless the earlier call was this one."""
@@ -41,6 +43,15 @@ async def remember_later(work: Work, once: Once | None, result: object, now: dat
     """Keep how far a remembered call has come since."""
     if once is not None:
         await work.answers.replace(_answer(once, result, now))
+
+
+async def refuse_later(work: Work, once: Once | None, refusal: Refusal, result: object, now: datetime) -> None:
+    """Keep that a remembered call was refused in the end; `result` is what is shown where a refusal cannot be."""
+    if once is not None and once.refuse is not None:
+        status, body, headers = once.refuse(refusal)
+        await work.answers.replace(Answer(once.key, once.request_hash, status, body, headers, now))
+    else:
+        await remember_later(work, once, result, now)
 
 
 def _answer(once: Once, result: object, now: datetime) -> Answer:

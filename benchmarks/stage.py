@@ -58,6 +58,8 @@ class Stage:
     box_port: int = attrs.field(factory=free_port)
     receiver_port: int = attrs.field(factory=free_port)
     api_key: str = ""
+    more: dict[str, str] = attrs.field(factory=dict)
+    """Settings of the hub's beside the usual."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -136,6 +138,7 @@ class Stage:
             "PATCHBAY_ALLOW_NETWORKS": f"{HOST}:{self.box_port},{HOST}:{self.receiver_port}",
             "PATCHBAY_LOG_FORMAT": "json",
             "PATCHBAY_LOG_LEVEL": "warning",
+            **self.more,
         }
 
     def _until_it_answers(self, port: int, path: str) -> None:

@@ -34,7 +34,8 @@ class InboxState(Enum):
     PENDING = "pending"
     HANDLED = "handled"
     IGNORED = "ignored"
-    """A type the hub knows and has no use for, or does not know; `error` says which."""
+    """A type the hub knows and has no use for, or does not know, or about something that the provider does not know;
+    `error` says which. A copy that comes is handled."""
     FAILED = "failed"
     """Given up after MAX_TRIES; a person can have it handled again."""
     SKIPPED = "skipped"
@@ -99,6 +100,25 @@ class Received:
         return attrs.evolve(
             self, tries=tries, error=why, due_at=now + min(timedelta(seconds=2 ** (tries - 1)), _LONGEST)
         )
+
+    def missing(self, what: str, now: datetime) -> "Received":
+        """The provider knows nothing of what it is about. It may do so in a moment: tried again as after `failed` until
+        HOLDING_TRIES, then ignored, and handled anew should a copy of it come (`heard_again`)."""
+        if self.tries + 1 >= HOLDING_TRIES:
+            return self.ignored(f"{what} is not known to the provider.", now)
+        return self.failed(f"{what} is not known to the provider yet; it is asked again.", now)
+
+    def refused(self, why: str, now: datetime) -> "Received":
+        """The provider answered, and its answer is no use: tried again as after `failed`, but given up at HOLDING_TRIES,
+        because another day of asking brings the same answer. A person can have it handled again."""
+        if self.tries + 1 >= HOLDING_TRIES:
+            return attrs.evolve(self, state=InboxState.FAILED, tries=self.tries + 1, error=why)
+        return self.failed(why, now)
+
+    def heard_again(self, now: datetime) -> "Received":
+        """A copy of it came. One that was ignored is handled anew, from its first try: what the provider did not know then
+        (or whoever sent the first copy made up) may be there now. Any other stays as it is."""
+        return self.again(now) if self.state is InboxState.IGNORED else self
 
     def again(self, now: datetime) -> "Received":
         """To be handled once more, from its first try; also one that waits for its next one.

@@ -110,10 +110,12 @@ def sandbox(port: int, mail_port: int) -> None:
         waiting.cancel()
         if not task.done():
             out.print(f"The sandbox answers at [bold]{box.url}[/]. Point the hub at it:")
-            out.print(
-                f"  PATCHBAY_STRIPE_URL={box.url}/stripe PATCHBAY_ALLOW_NETWORKS=127.0.0.1:{port},127.0.0.1:{mail_port}"
-            )
+            for provider in ("stripe", "paypal", "flutterwave"):
+                out.print(f"  PATCHBAY_{provider.upper()}_URL={box.url}/{provider} \\", markup=False)
+            out.print(f"  PATCHBAY_ALLOW_NETWORKS=127.0.0.1:{port},127.0.0.1:{mail_port}")
             out.print("  Stripe key: sk_test_anything")
+            out.print("  PayPal client id and secret: anything of 20 characters or more")
+            out.print("  Flutterwave key: FLWSECK_TEST-anything-X")
             out.print(f"  Slack webhook URL: {box.slack.webhook_url}")
             out.print(f"  Discord webhook URL: {box.discord.webhook_url}")
             out.print(f"  SMTP: 127.0.0.1 port {mail_port}, security none")

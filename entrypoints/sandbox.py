@@ -8,6 +8,8 @@ from markupsafe import Markup
 
 from adapters.clock import RandomIds, SystemClock
 from adapters.providers.discord import sandbox as discord
+from adapters.providers.flutterwave import sandbox as flutterwave
+from adapters.providers.paypal import sandbox as paypal
 from adapters.providers.slack import sandbox as slack
 from adapters.providers.smtp import sandbox as smtp
 from adapters.providers.stripe import sandbox as stripe
@@ -26,6 +28,8 @@ class Sandbox:
 
     url: str
     stripe: stripe.StripeSandbox
+    paypal: paypal.PayPalSandbox
+    flutterwave: flutterwave.FlutterwaveSandbox
     slack: slack.SlackSandbox
     discord: discord.DiscordSandbox
     mail: smtp.MailSink
@@ -37,26 +41,29 @@ class Sandbox:
         """A sandbox that will be reached at this port. `mail_port` 0 takes any free one."""
         clock, ids = clock or SystemClock(), ids or RandomIds()
         url = f"http://{HOST}:{port}"
-        made = (
+        stripe_, slack_, discord_ = (
             stripe.StripeSandbox(clock, ids, url),
             slack.SlackSandbox(clock, ids, url),
             discord.DiscordSandbox(clock, ids, url),
-            smtp.MailSink(clock, ids, HOST, mail_port),
-            ReceiverSandbox(clock, ids, url),
         )
+        paypal_, flutterwave_ = paypal.PayPalSandbox(clock, ids, url), flutterwave.FlutterwaveSandbox(clock, ids, url)
+        sink = smtp.MailSink(clock, ids, HOST, mail_port)
+        receivers = ReceiverSandbox(clock, ids, url)
         app = Litestar(
             route_handlers=[
                 _home,
-                stripe.sandbox_router(made[0]),
-                slack.sandbox_router(made[1]),
-                discord.sandbox_router(made[2]),
-                smtp.sandbox_router(made[3]),
-                receiver_router(made[4]),
+                stripe.sandbox_router(stripe_),
+                paypal.sandbox_router(paypal_),
+                flutterwave.sandbox_router(flutterwave_),
+                slack.sandbox_router(slack_),
+                discord.sandbox_router(discord_),
+                smtp.sandbox_router(sink),
+                receiver_router(receivers),
             ],
             openapi_config=None,
             logging_config=None,
         )
-        return cls(url, *made, app)
+        return cls(url, stripe_, paypal_, flutterwave_, slack_, discord_, sink, receivers, app)
 
     async def run(self, port: int, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
         """Serve until `stop`. Raises CannotListen."""
@@ -69,7 +76,13 @@ class Sandbox:
                 ready.set()
             await stop.wait()
             server.stop()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the webhooks that are under way, and whatever else waits."""
         await self.stripe.aclose()
+        await self.paypal.aclose()
+        await self.flutterwave.aclose()
 
 
 @get("/", sync_to_thread=False, include_in_schema=False)
@@ -77,6 +90,8 @@ def _home() -> object:
     """What is here."""
     rows = [
         ("/stripe/_sandbox", "Stripe", "API at /stripe/v1; hosted pages; signed webhooks"),
+        ("/paypal/_sandbox", "PayPal", "API at /paypal; approval pages; signed webhooks"),
+        ("/flutterwave/_sandbox", "Flutterwave", "API at /flutterwave/v3; hosted pages; mobile money; webhooks"),
         ("/slack", "Slack", "the channel as people see it"),
         ("/discord", "Discord", "the channel as people see it"),
         ("/mail", "Mail", "what was handed in by SMTP"),

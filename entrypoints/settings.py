@@ -52,6 +52,8 @@ class Settings:
     no_proxy: tuple[str, ...]
     """Hosts that are reached without the proxy, separated by commas."""
     stripe_url: str
+    paypal_url: str | None
+    flutterwave_url: str | None
     """Where Stripe's API is; an emulator can stand in."""
     log_level: str
     """debug, info, warning or error (default info)."""
@@ -115,6 +117,8 @@ class Settings:
             proxy_url=reader.proxy("PROXY_URL", reader.many("NO_PROXY")),
             no_proxy=reader.many("NO_PROXY"),
             stripe_url=reader.url("STRIPE_URL", "https://api.stripe.com"),
+            paypal_url=reader.optional_url("PAYPAL_URL"),
+            flutterwave_url=reader.optional_url("FLUTTERWAVE_URL"),
             log_level=reader.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
             log_format=reader.choice("LOG_FORMAT", "auto", ("auto", "json", "console")),
             retention_days=reader.number("RETENTION_DAYS", 90, least=1, most=3650),
@@ -168,6 +172,9 @@ class _Reader:
             return text
         self.mistakes.append(f"{PREFIX}{name}: '{text}' is not an http(s) address.")
         return default
+
+    def optional_url(self, name: str) -> str | None:
+        return self.url(name, "") if self.text(name, "") else None
 
     def database(self, name: str, default: str) -> str:
         text = self.text(name, default)

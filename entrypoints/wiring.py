@@ -13,6 +13,7 @@ from adapters.clock import RandomIds, SystemClock
 from adapters.http.guard import AddressGuard
 from adapters.http.outgoing import GuardedOutgoing
 from adapters.http.tls import TlsIdentities
+from adapters.paper.printer import PdfPaper
 from adapters.passwords import ArgonPasswords
 from adapters.persistence.database import Database
 from adapters.persistence.dispatch import SqlDispatch
@@ -28,14 +29,53 @@ from adapters.queue import queue_at
 from adapters.queue.embedded import EmbeddedQueue
 from adapters.signer import Ed25519Signer
 from adapters.vault import KeyRing, SealedVault
+from application.billing.books import Books
+from application.billing.charge import ChargeOffSession
+from application.billing.check_books import CheckBooks
+from application.billing.checkout import OpenCheckout
 from application.billing.close_checkouts import CloseCheckouts
+from application.billing.credit import CreditInvoice
+from application.billing.customers import EnsureCustomer, KeepMethod, SyncCustomer
+from application.billing.fix_difference import FixDifference
+from application.billing.follow import FollowPaymentLink, ReturnFromCheckout
 from application.billing.intents import StartPayment
 from application.billing.invoices import CreateInvoice, ReviseInvoice, VoidInvoice
-from application.billing.links import CreatePaymentLink, ExpirePaymentLink, FollowPaymentLink, ReturnFromCheckout
+from application.billing.janitor import PollPages, ResumeRefunds, UnknownPayments
+from application.billing.learn import LearnPayment
+from application.billing.links import CreatePaymentLink, ExpirePaymentLink
+from application.billing.methods import ClientMethods
+from application.billing.mirror import MirrorInvoice
+from application.billing.news import TellOfPayment
+from application.billing.open_books import OpenBooks
+from application.billing.open_page import OpenPage
+from application.billing.payouts import CreatePayout, NotePayout, SyncPayout
+from application.billing.printing import PrintInvoice
+from application.billing.provider_invoices import InvoiceAtProvider
+from application.billing.reconcile import Reconcile, StartReconciliation
 from application.billing.refund import RefundPayment
+from application.billing.reminders import InvoiceReminders, RemindClient
+from application.billing.resolve import ResolveConflict
 from application.billing.send_invoice import SendInvoice
+from application.billing.settings import SaveBillingSettings
 from application.billing.settle import Settle
+from application.billing.subscriptions.at_provider import Reach
+from application.billing.subscriptions.cancel import CancelSubscription, ResumeSubscription
+from application.billing.subscriptions.change import ChangeSubscription
+from application.billing.subscriptions.create import CreateSubscription
+from application.billing.subscriptions.invoicing import SubscriptionInvoices
+from application.billing.subscriptions.paid import NoteSubscriptionPaid
+from application.billing.subscriptions.pause import PauseSubscription
+from application.billing.subscriptions.plans import ChangePlan, CreatePlan, EnsurePlan
+from application.billing.subscriptions.preview import PreviewChange
+from application.billing.subscriptions.renew import RenewSubscription
+from application.billing.subscriptions.renewals import Renewals, SweepSubscriptions
+from application.billing.subscriptions.returning import ReturnFromAgreement
+from application.billing.subscriptions.sync import SyncSubscription
+from application.billing.subscriptions.telling import TellOfSubscription
+from application.billing.unknown_payouts import ResolvePayouts
+from application.billing.write_off import WriteOffInvoice
 from application.connections.connect import Connect, PublicUrl
+from application.connections.leave import LeaveAccount
 from application.connections.manage import ChangeConnection, Disconnect, TestConnection
 from application.delivery.consequences import Consequences
 from application.delivery.handover import Handover
@@ -69,6 +109,7 @@ from application.ports.dispatch import Dispatch
 from application.ports.ids import Ids
 from application.ports.inbox import WebhookInbox
 from application.ports.intake import Intake
+from application.ports.invoice_paper import InvoicePaper
 from application.ports.journal import Journal
 from application.ports.leases import Leases
 from application.ports.outgoing import ClientIdentities, Outgoing
@@ -80,7 +121,7 @@ from application.ports.statistics import Statistics
 from application.ports.store import Store
 from application.ports.vault import Vault, WrongKey
 from application.ports.work_queue import WorkQueue
-from application.upkeep.jobs import ExpireLinks, ExpireWaiting, ForgetOld, MarkOverdue, ResumeRefunds, Retention
+from application.upkeep.jobs import ExpireLinks, ExpireWaiting, ForgetOld, MarkOverdue, Retention
 from application.upkeep.pruning import Prune
 from application.upkeep.statistics import RollUpStatistics
 from application.work.change_record import ChangeRecord
@@ -93,55 +134,105 @@ from entrypoints.settings import Settings
 
 T = TypeVar("T")
 
-JOBS = (MarkOverdue, ExpireLinks, ExpireWaiting, ResumeRefunds, ForgetOld, Prune, RollUpStatistics, SweepMissed)
+JOBS = (
+    MarkOverdue,
+    InvoiceReminders,
+    ExpireLinks,
+    ExpireWaiting,
+    ResumeRefunds,
+    ResolvePayouts,
+    OpenBooks,
+    Reconcile,
+    UnknownPayments,
+    PollPages,
+    ForgetOld,
+    Prune,
+    RollUpStatistics,
+    SweepMissed,
+    Renewals,
+    SweepSubscriptions,
+)
 
 USE_CASES: tuple[type[Any], ...] = (
     AcknowledgePolled,
+    Books,
     CancelReplay,
+    CancelSubscription,
     Carry,
     ChangeConnection,
     ChangeEndpoint,
     ChangePassword,
+    ChangePlan,
     ChangeRecord,
+    ChangeSubscription,
+    CheckBooks,
+    ChargeOffSession,
     ClientCredentials,
+    ClientMethods,
     CloseCheckouts,
     Connect,
     Consequences,
     CreateEndpoint,
     CreateInvoice,
     CreatePaymentLink,
+    CreatePlan,
+    CreatePayout,
     CreateRecord,
+    CreateSubscription,
+    CreditInvoice,
     DeliverDue,
     Disconnect,
     DownloadWebhook,
     EndpointSetup,
+    EnsureCustomer,
+    EnsurePlan,
     ExpirePaymentLink,
+    FixDifference,
     FollowPaymentLink,
     FoundOrganisation,
     HandleAgain,
     HandleInbox,
     HandleManyAgain,
+    InvoiceAtProvider,
     IssueKey,
+    KeepMethod,
     KnownSenders,
+    LearnPayment,
+    LeaveAccount,
     LookAtEndpoints,
+    MirrorInvoice,
+    NotePayout,
+    NoteSubscriptionPaid,
+    OpenCheckout,
+    PauseSubscription,
+    OpenPage,
     PollEndpoint,
+    PreviewChange,
     PreviewEndpoint,
     PreviewNotification,
+    PrintInvoice,
     PublishEvents,
+    Reach,
     ReadStatistics,
     ReceiveWebhook,
     RecogniseKey,
     RecogniseSession,
     RefundPayment,
+    RemindClient,
     RemoveEndpoint,
     RemoveNotification,
     RemoveRecord,
+    RenewSubscription,
+    ResumeSubscription,
+    ResolveConflict,
     RetryLane,
+    ReturnFromAgreement,
     ReturnFromCheckout,
     ReviseInvoice,
     RevokeKey,
     RotateSecret,
     RunReplays,
+    SaveBillingSettings,
     SaveNotification,
     SeekPolled,
     SendAgain,
@@ -152,11 +243,19 @@ USE_CASES: tuple[type[Any], ...] = (
     SkipDelivery,
     SkipWebhook,
     StartPayment,
+    StartReconciliation,
     StartReplay,
+    SubscriptionInvoices,
+    SyncCustomer,
+    SyncPayout,
+    SyncSubscription,
     Tell,
+    TellOfPayment,
+    TellOfSubscription,
     TestConnection,
     TryOut,
     VoidInvoice,
+    WriteOffInvoice,
     *JOBS,
 )
 
@@ -206,7 +305,14 @@ class Hub:
 
         queue = queue_at(settings.queue_url, settings.database_url, installation, database.version)
         store = SqlStore(database, clock, queue)
-        providers = KnownProviders.open(outgoing, guard, clock, stripe_url=settings.stripe_url)
+        providers = KnownProviders.open(
+            outgoing,
+            guard,
+            clock,
+            stripe_url=settings.stripe_url,
+            paypal_url=settings.paypal_url,
+            flutterwave_url=settings.flutterwave_url,
+        )
         registry = CollectorRegistry()
         metrics = Metrics(registry)
         handover = Handover()
@@ -228,6 +334,7 @@ class Hub:
             (OwnAddresses, OwnAddresses(settings.public_url, settings.host, settings.port)),
             (Providers, providers),
             (Passwords, ArgonPasswords()),
+            (InvoicePaper, PdfPaper()),
             (PublicUrl, PublicUrl(settings.public_url)),
             (ConsoleUrl, ConsoleUrl(f"{settings.public_url}/console")),
             (RetrySchedule, DEFAULT),

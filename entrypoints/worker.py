@@ -1,7 +1,7 @@
 """The worker: the delivery engine, and a loop that handles what providers sent."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from application.ports.work_queue import Topic, WorkQueue
 from domain.inbox import Received
 from entrypoints.wiring import Hub
 
-WEBHOOKS_AT_ONCE = 16
+WEBHOOKS_AT_ONCE = 64
 
 LONGEST_SLEEP = timedelta(seconds=1)
 """A call from another process may be lost; this is how long its work then waits at most."""
@@ -46,7 +46,7 @@ class Worker:
         self._run_replays = hub.resolve(RunReplays)
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], int] = {}
         self._log = structlog.get_logger("worker")
 
     async def run(self) -> None:
@@ -77,8 +77,8 @@ class Worker:
         patience = _AFTER_AN_EMPTY_CLAIM
         while not self._stopping.is_set():
             self._ended.clear()
-            free = WEBHOOKS_AT_ONCE - len(self._under_way)
-            if not free:
+            free = WEBHOOKS_AT_ONCE - sum(self._under_way.values())
+            if free <= 0:
                 await self._sleep(self._ended.wait())
                 continue
             try:
@@ -89,8 +89,8 @@ class Worker:
                 self._log.exception("claiming webhooks failed")
                 await self._sleep(asyncio.sleep(_AFTER_AN_ERROR.total_seconds()))
                 continue
-            for received in taken:
-                self._begin(received)
+            for together in self._handle.groups(taken):
+                self._begin(together)
             if taken or wait:
                 patience = _AFTER_AN_EMPTY_CLAIM
             else:
@@ -111,18 +111,18 @@ class Worker:
             if not made:
                 await self._sleep(asyncio.sleep(_NEXT_REPLAYS.total_seconds()))
 
-    def _begin(self, received: Received) -> None:
-        task = asyncio.create_task(self._do(received))
-        self._under_way.add(task)
+    def _begin(self, group: Sequence[Received]) -> None:
+        task = asyncio.create_task(self._do(group))
+        self._under_way[task] = len(group)
         task.add_done_callback(self._leave)
 
     def _leave(self, task: "asyncio.Task[None]") -> None:
-        self._under_way.discard(task)
+        self._under_way.pop(task, None)
         self._ended.set()
 
-    async def _do(self, received: Received) -> None:
+    async def _do(self, group: Sequence[Received]) -> None:
         try:
-            await self._handle.handle(received)
+            await self._handle.handle_together(group)
         except Exception:  # noqa: BLE001  # it must not take the others along; its lease ends, and it is tried again
             self._log.exception("recording failed")
 

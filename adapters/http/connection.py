@@ -6,6 +6,7 @@ from typing import final
 
 from adapters.http.wire import AnswerReader, NotHttp
 from application.ports.outgoing import Unreachable
+from domain.notifications.attempts import KEPT_BODY
 
 _EARLY = 0.0005
 """Seconds by which a loop's timer may come early: uvloop counts in milliseconds."""
@@ -20,12 +21,12 @@ class Connection(asyncio.Protocol):
     """A connection that carries one exchange at a time: `await ask(...)`, then read `answer`.
 
     host: how the other end is called in errors. silence: seconds that an answer, once it has begun, may stand still.
-    closed: it can carry nothing any more. made: when it was made, by the loop's clock.
+    keep: bytes of a body that are kept. closed: it can carry nothing any more. made: when it was made, by the loop's clock.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, host: str, silence: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, host: str, silence: float, keep: int = KEPT_BODY) -> None:
         self.host = host
-        self.answer = AnswerReader()
+        self.answer = AnswerReader(keep)
         self.closed = False
         self.made = loop.time()
         self.idle_since = 0.0

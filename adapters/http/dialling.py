@@ -13,6 +13,7 @@ from adapters.http.guard import AddressGuard, Target
 from adapters.http.proxy import Proxy, refusal
 from adapters.http.tls import TlsContexts
 from application.ports.outgoing import AddressRefused, ClientIdentity, Unreachable
+from domain.notifications.attempts import KEPT_BODY
 
 _EACH_ADDRESS = 2.0
 """Seconds for one of several addresses: a lost first packet is sent again after one (RFC 6298, section 2.1)."""
@@ -23,7 +24,7 @@ _EACH_ADDRESS = 2.0
 class Dialler:
     """Makes connections. connect: seconds for TCP, and as long again for the proxy's tunnel and for TLS.
 
-    silence: seconds that an answer may stand still.
+    silence: seconds that an answer may stand still. keep: bytes of an answer's body that are kept.
     """
 
     guard: AddressGuard
@@ -31,6 +32,7 @@ class Dialler:
     connect: float
     silence: float
     proxy: Proxy | None = None
+    keep: int = KEPT_BODY
 
     async def dial(self, target: Target, identity: ClientIdentity | None, deadline: float) -> Connection:
         """A connection to the target, at one of the very addresses that the guard has just allowed.
@@ -38,10 +40,14 @@ class Dialler:
         deadline: when the whole must be over, by the loop's clock; the caller sees to that for all but the proxy.
         Raises AddressRefused if nothing was dialled, Unreachable otherwise.
         """
-        addresses = await self.guard.addresses(target.host, target.port)
-        connection = await self._reach(target, addresses, deadline)
-        if target.scheme == "https":
-            await self._secure(connection, target, identity)
+        try:
+            addresses = await self.guard.addresses(target.host, target.port)
+            connection = await self._reach(target, addresses, deadline)
+            if target.scheme == "https":
+                await self._secure(connection, target, identity)
+        except Unreachable as problem:
+            problem.sent = False
+            raise
         return connection
 
     async def _reach(self, target: Target, addresses: Sequence[str], deadline: float) -> Connection:
@@ -68,7 +74,7 @@ class Dialler:
             try:
                 async with asyncio.timeout(left if waiting == 1 else min(_EACH_ADDRESS, left / waiting)):
                     _, connection = await loop.create_connection(
-                        lambda: Connection(loop, host, self.silence), address, port
+                        lambda: Connection(loop, host, self.silence, self.keep), address, port
                     )
                 return connection
             except TimeoutError as error:

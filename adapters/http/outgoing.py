@@ -20,6 +20,7 @@ from adapters.http.proxy import Proxy
 from adapters.http.tls import TlsContexts
 from adapters.http.wire import Plan, plan, recognisable, written
 from application.ports.outgoing import AddressRefused, ClientIdentity, Outgoing, Reply, Unreachable
+from domain.notifications.attempts import KEPT_BODY
 
 _CONNECT = timedelta(seconds=5)
 _SILENCE = timedelta(seconds=10)
@@ -32,7 +33,7 @@ class GuardedOutgoing(Outgoing):
     guard: decides which addresses may be dialled; it is asked whenever a connection is made. connect_timeout: for the
     connection, and as long again for the proxy's tunnel and for TLS. tls: replaces the trust in the usual certificate
     authorities, for tests. proxy: the way out, if there is no other. read_timeout: how long an answer may stand still once
-    its first byte has come; until then only the time of the whole counts.
+    its first byte has come; until then only the time of the whole counts. keep: bytes of an answer's body that are kept.
     """
 
     def __init__(
@@ -43,10 +44,11 @@ class GuardedOutgoing(Outgoing):
         tls: ssl.SSLContext | None = None,
         proxy: Proxy | None = None,
         read_timeout: timedelta = _SILENCE,
+        keep: int = KEPT_BODY,
     ) -> None:
         self._guard = guard
         self._dialler = Dialler(
-            guard, TlsContexts(tls), connect_timeout.total_seconds(), read_timeout.total_seconds(), proxy
+            guard, TlsContexts(tls), connect_timeout.total_seconds(), read_timeout.total_seconds(), proxy, keep
         )
         self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
 
@@ -125,6 +127,6 @@ class GuardedOutgoing(Outgoing):
             async with asyncio.timeout_at(deadline):
                 connection = await self._dialler.dial(planned.target, identity, deadline)
         except TimeoutError as error:
-            raise Unreachable(f"No complete answer came within {seconds:g} s.", timed_out=True) from error
+            raise Unreachable(f"No complete answer came within {seconds:g} s.", timed_out=True, sent=False) from error
         await connection.ask(request, deadline=deadline, seconds=seconds, is_head=planned.is_head)
         return connection

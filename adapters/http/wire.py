@@ -122,28 +122,39 @@ class AnswerReader:
     """Puts answers together from what comes over one connection. Call `expect`, then `feed` until it says True.
 
     status, headers: of the final answer; names in lower case, repetitions joined by a comma (RFC 9110, section 5.3).
-    kept: the first KEPT_BODY bytes of its body. done: the answer is complete, or enough of it has been kept.
+    kept: the first `keep` bytes of its body. done: the answer is complete, or enough of it has been kept.
     reusable: the connection may carry another request. begun: at least one byte has come.
     """
 
     __slots__ = (
-        "_fed", "_head_ended", "_is_head", "_parser", "_size", "_until_close", "begun", "done", "headers", "kept", "reusable",
-        "status",
+        "_fed", "_head_ended", "_held", "_is_head", "_keep", "_most", "_parser", "_pieces", "_size", "_until_close", "begun",
+        "done", "headers", "reusable", "status",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int = KEPT_BODY) -> None:
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
+        self._keep = keep
+        self._most = max(MAX_BYTES, 2 * keep)
+        self._pieces: list[bytes] = []
         self.expect()
+
+    @property
+    def kept(self) -> bytes:
+        """The beginning of the body, or all of it."""
+        if len(self._pieces) > 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0][: self._keep] if self._pieces else b""
 
     def expect(self, *, is_head: bool = False) -> None:
         """Begin anew, with the answer to another request. is_head: the answer has no body, whatever its headers say."""
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.kept = b""
+        self._pieces = []
         self.done = self.reusable = self.begun = False
         self._is_head = is_head
         self._head_ended = self._until_close = False
         self._fed = self._size = 0
+        self._held = 0
 
     def feed(self, data: bytes) -> bool:
         """Read on; whether the answer is done. Raises NotHttp."""
@@ -176,7 +187,7 @@ class AnswerReader:
     def _check_bounds(self) -> None:
         if not self._head_ended and self._fed > MAX_HEADERS:
             raise NotHttp("The answer's headers are too large.")
-        if self._fed > MAX_BYTES:
+        if self._fed > self._most:
             self.done, self.reusable = True, False
 
     # What the parser calls.
@@ -225,9 +236,9 @@ class AnswerReader:
     def on_body(self, piece: bytes) -> None:
         """Keep the beginning."""
         if not self.done:
-            self.kept = self.kept + piece if self.kept else piece
-            if len(self.kept) > KEPT_BODY:
-                self.kept = self.kept[:KEPT_BODY]
+            self._pieces.append(piece)
+            self._held += len(piece)
+            if self._held > self._keep:
                 self.done, self.reusable = True, False
 
     def on_message_complete(self) -> None:

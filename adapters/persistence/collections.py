@@ -14,6 +14,7 @@ from adapters.persistence import tables, waiting
 from adapters.persistence.database import Database
 from adapters.persistence.replayable import SqlReplayable, chosen
 from adapters.persistence.rows import Mapper, attempt_from_row, attempt_to_row, plain
+from adapters.persistence.together import Behind, WritingLate
 from application.ports.store import (
     AlreadyThere,
     Answer,
@@ -48,7 +49,12 @@ class SqlCollection(Collection[T], Generic[T]):
     """Columns that are no attribute of the thing and take these values when it is saved."""
 
     def __init__(
-        self, database: Database, connection: AsyncConnection, organisation_id: str, mapper: Mapper[T], name: str
+        self,
+        database: Database,
+        connection: AsyncConnection,
+        organisation_id: str,
+        mapper: Mapper[T],
+        name: str,
     ) -> None:
         self._database = database
         self._connection = connection
@@ -61,18 +67,31 @@ class SqlCollection(Collection[T], Generic[T]):
         # An organisation's own row is owned by itself.
         owner = table.c.get("organisation_id")
         self._mine: ColumnElement[bool] = (table.c.id if owner is None else owner) == organisation_id
+        self._behind: Behind[T] | None = None
+        late = cast("object", connection)
+        if isinstance(late, WritingLate):
+            self._behind = Behind(database, mapper, self._mine, name)
+            late.register(self._behind)
 
     @property
     def _table(self) -> Table:
         return self._mapper.table
 
     async def find(self, id: str) -> T | None:
-        row = (
-            (await self._connection.execute(select(self._table).where(self._mine, self._table.c.id == id)))
-            .mappings()
-            .first()
-        )
-        return None if row is None else self._mapper.from_row(cast("Mapping[str, Any]", row))
+        if self._behind is not None:
+            known, thing = self._behind.find(id)
+            if known:
+                return thing
+        query = select(self._table).where(self._mine, self._table.c.id == id)
+        if self._behind is not None:
+            query = self._behind.locked(query)
+        row = (await self._connection.execute(query)).mappings().first()
+        if row is None:
+            if self._behind is not None:
+                self._behind.missing(id)
+            return None
+        found = self._mapper.from_row(cast("Mapping[str, Any]", row))
+        return found if self._behind is None else self._behind.seen(found)
 
     async def get(self, id: str) -> T:
         thing = await self.find(id)
@@ -83,14 +102,19 @@ class SqlCollection(Collection[T], Generic[T]):
     async def add(self, thing: T) -> None:
         row = self._mapper.to_row(thing)
         self._check_owner(row)
+        self.added = True
+        if self._behind is not None:
+            self._behind.add(thing, row)
+            return
         statement = self._database.insert(self._table).values(row).on_conflict_do_nothing()
         if (await self._connection.execute(statement)).rowcount != 1:
             raise AlreadyThere(f"There already is such a {self._name}.")
-        self.added = True
 
     async def save(self, thing: T) -> T:
         row = self._mapper.to_row(thing)
         self._check_owner(row)
+        if self._behind is not None and not self._also_saved:
+            return self._behind.save(thing, row)
         where = [self._mine, self._table.c.id == row.pop("id")]
         if "version" in row:
             where.append(self._table.c.version == row["version"])
@@ -101,6 +125,8 @@ class SqlCollection(Collection[T], Generic[T]):
         return self._mapper.at_version(thing, row["version"]) if "version" in row else thing
 
     async def remove(self, id: str) -> None:
+        if self._behind is not None:
+            self._behind.forget(id)
         await self._connection.execute(delete(self._table).where(self._mine, self._table.c.id == id))
 
     async def page(self, slice: Slice = Slice(), /, **equal: object) -> Page[T]:  # noqa: B008  # a frozen value
@@ -117,9 +143,20 @@ class SqlCollection(Collection[T], Generic[T]):
         return Page(items, rows[slice.limit - 1]["id"] if len(rows) > slice.limit else None)
 
     async def all(self, **equal: object) -> tuple[T, ...]:
+        if self._behind is not None:
+            known = self._behind.all(equal)
+            if known is not None:
+                return known
         query = select(self._table).where(self._mine, *self._filters(equal)).order_by(self._table.c.id)
+        query = query if self._behind is None else self._behind.locked(query)
         rows = (await self._connection.execute(query)).mappings().all()
-        return tuple(self._mapper.from_row(cast("Mapping[str, Any]", row)) for row in rows)
+        found = tuple(self._mapper.from_row(cast("Mapping[str, Any]", row)) for row in rows)
+        return found if self._behind is None else self._behind.learned(equal, found)
+
+    async def expect(self, **one_of: Several[str]) -> None:
+        if self._behind is not None:
+            for column, values in one_of.items():
+                await self._behind.expect(self._connection, column, values)
 
     def _filters(self, equal: Mapping[str, object]) -> list[ColumnElement[bool]]:
         filters: list[ColumnElement[bool]] = []
@@ -211,7 +248,11 @@ class SqlDeliveries(SqlCollection[Delivery], SqlReplayable, Deliveries):
         for row in rows:
             self._check_owner(row)
         if rows:
-            await self._connection.execute(self._table.insert(), rows)
+            if self._behind is not None:
+                for delivery, row in zip(deliveries, rows, strict=True):
+                    self._behind.add(delivery, row)
+            else:
+                await self._connection.execute(self._table.insert(), rows)
             self.added = True
             self.lanes.update(row["destination_id"] for row in rows)
 

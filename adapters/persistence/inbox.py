@@ -5,7 +5,21 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast, final
 
-from sqlalchemy import ColumnElement, LargeBinary, and_, bindparam, func, literal, null, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    and_,
+    bindparam,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,6 +46,18 @@ _CLAIMING = 0x696E626F78
 """PostgreSQL's advisory lock for claims (the letters `inbox`): of two claims at once, neither would see the other's."""
 
 _PENDING = InboxState.PENDING.value
+_FROM_ITS_FIRST_TRY: dict[str, Any] = {"state": _PENDING, "tries": 0, "handled_at": null(), "leased_until": null()}
+
+_RECORDED = ("state", "tries", "due_at", "handled_at")
+_RECORD = (
+    update(tables.inbox)
+    .where(tables.inbox.c.id == bindparam("this"), tables.inbox.c.version == bindparam("seen"))
+    .values(
+        **{name: bindparam(f"new_{name}", type_=tables.inbox.c[name].type) for name in (*_RECORDED, "error")},
+        version=bindparam("next"),
+        leased_until=null(),
+    )
+)
 
 
 @final
@@ -46,6 +72,8 @@ class SqlWebhookInbox(WebhookInbox):
         self._grouped: Grouped[Sequence[Received], frozenset[str]] = Grouped(
             self._write, most=MOST_AT_ONCE, weight=lambda call: sum(1 + len(one.body) // _HEAVY for one in call)
         )
+
+        self._recorded: Grouped[Received, bool] = Grouped(self._record, most=MOST_AT_ONCE, weight=lambda _: 1)
 
     async def take_in(self, received: Sequence[Received]) -> Sequence[bool]:
         if not received:
@@ -65,8 +93,11 @@ class SqlWebhookInbox(WebhookInbox):
         async with _available(), self._database.writing() as connection:
             result = await connection.exec_driver_sql(statement, tuple(flat[name] for name in order))
             new = frozenset(result.scalars())
+            again = 0
+            if len(new) < len(rows):
+                again = await _heard_again(connection, [one for one in first.values() if one.id not in new])
             await connection.commit()
-        if new:
+        if new or again:
             await self._queue.announce(Topic.INBOX)
         return [new & {one.id for one in call} for call in group]
 
@@ -123,15 +154,25 @@ class SqlWebhookInbox(WebhookInbox):
         return renewed
 
     async def record(self, ended: Received) -> None:
-        row = self._mapper.to_row(ended)
-        changes = {name: row[name] for name in ("state", "tries", "due_at", "handled_at")}
-        error = None if ended.error is None else redact_text(ended.error)
-        async with self._database.writing() as connection:
-            statement = update(tables.inbox).where(_is(ended))
-            statement = statement.values(**changes, error=error, version=ended.version + 1, leased_until=None)
-            if (await connection.execute(statement)).rowcount != 1:
-                raise StaleWrite("The webhook was taken over, or decided upon, meanwhile.")
-            await connection.commit()
+        if not await self._recorded(ended):
+            raise StaleWrite("The webhook was taken over, or decided upon, meanwhile.")
+
+    async def _record(self, group: Sequence[Received]) -> Sequence[bool]:
+        """For each, whether it was still the caller's to record."""
+        order = sorted(range(len(group)), key=lambda number: group[number].id)
+
+        def work(connection: Connection) -> list[bool]:
+            done = [False] * len(group)
+            for number in order:
+                one = group[number]
+                row = self._mapper.to_row(one)
+                given = {f"new_{name}": row[name] for name in _RECORDED}
+                given |= {"new_error": None if one.error is None else redact_text(one.error)}
+                given |= {"this": one.id, "seen": one.version, "next": one.version + 1}
+                done[number] = connection.execute(_RECORD, given).rowcount == 1
+            return done
+
+        return await self._database.write(work)
 
     async def next_due(self, now: datetime) -> datetime | None:
         table = tables.inbox
@@ -189,10 +230,20 @@ class SqlWebhookInbox(WebhookInbox):
         if not ids:
             return 0
         statement = update(table).where(table.c.id.in_(ids), ended)
-        statement = statement.values(
-            state=_PENDING, tries=0, due_at=now, handled_at=null(), leased_until=null(), version=table.c.version + 1
-        )
+        statement = statement.values(**_FROM_ITS_FIRST_TRY, due_at=now, version=table.c.version + 1)
         return (await connection.execute(statement)).rowcount
+
+
+async def _heard_again(connection: AsyncConnection, copies: Sequence[Received]) -> int:
+    """Have those handled anew that were ignored (domain.inbox.Received.heard_again). Returns how many."""
+    table = tables.inbox
+    of = [(one.connection_id, keepable(one.external_id)) for one in copies]
+    statement = (
+        update(table)
+        .where(tuple_(table.c.connection_id, table.c.external_id).in_(of), table.c.state == InboxState.IGNORED.value)
+        .values(**_FROM_ITS_FIRST_TRY, due_at=min(one.due_at for one in copies), version=table.c.version + 1)
+    )
+    return (await connection.execute(statement)).rowcount
 
 
 @asynccontextmanager

@@ -22,11 +22,15 @@ _converter.register_structure_hook(Currency, lambda code, _: Currency(code))
 
 
 class Mapper(Generic[T]):
-    """Turns a value of one attrs class into a row of its table and back. Enums are kept by value, nested values as JSON."""
+    """Turns a value of one attrs class into a row of its table and back. Enums are kept by value, nested values as JSON.
 
-    def __init__(self, kind: type[T], table: Table) -> None:
+    reckoned: properties that have a column too, so that they can be filtered by; they are written and never read.
+    """
+
+    def __init__(self, kind: type[T], table: Table, *, reckoned: tuple[str, ...] = ()) -> None:
         self.kind = kind
         self.table = table
+        self._reckoned = reckoned
         hints = get_type_hints(kind)
         names = [field.name for field in attrs.fields(kind)]  # type: ignore[arg-type]  # T is an attrs class
         self._write = [(name, _writer(name, hints[name], table)) for name in names]
@@ -37,6 +41,8 @@ class Mapper(Generic[T]):
         row: dict[str, Any] = {}
         for name, write in self._write:
             row.update(write(getattr(value, name)))
+        for name in self._reckoned:
+            row[name] = plain(getattr(value, name))
         return row
 
     def from_row(self, row: Mapping[str, Any]) -> T:
@@ -70,8 +76,9 @@ def _writer(name: str, hint: Any, table: Table) -> Callable[[Any], dict[str, Any
         return lambda value: {name: value.name}
     if _without_none(hint) is date:
         return lambda value: {name: value and value.isoformat()}
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return lambda value: {name: value.value}
+    kind = _without_none(hint)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return lambda value: {name: None if value is None else value.value}
     return lambda value: {name: value}
 
 
@@ -86,13 +93,14 @@ def _reader(name: str, hint: Any, table: Table) -> Callable[[Mapping[str, Any]],
         return lambda row: kind_named(row[name])
     if _without_none(hint) is date:
         return lambda row: row[name] and date.fromisoformat(row[name])
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return lambda row: hint(row[name])
+    kind = _without_none(hint)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return lambda row: None if row[name] is None else kind(row[name])
     return lambda row: row[name]
 
 
 def _without_none(hint: Any) -> Any:
-    """`date` for `date | None`."""
+    """`date` for `date | None`, likewise for an Enum."""
     arguments = [a for a in getattr(hint, "__args__", ()) if a is not type(None)]
     return arguments[0] if len(arguments) == 1 and not isinstance(hint, type) and arguments[0] is not datetime else hint
 

@@ -9,6 +9,7 @@ from sqlalchemy import Column, ColumnElement, Table, and_, delete, func, or_, se
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.persistence import tables
+from adapters.persistence.books import SqlLedger, SqlPayments
 from adapters.persistence.collections import (
     SqlAnswers,
     SqlAttempts,
@@ -21,13 +22,22 @@ from adapters.persistence.collections import (
 )
 from adapters.persistence.database import Database
 from adapters.persistence.rows import Mapper
+from adapters.persistence.together import WritingLate
 from application.ports.clock import Clock
 from application.ports.store import AlreadyThere, Store, Work
 from application.ports.work_queue import Topic, WorkQueue
 from domain.audit import AuditEntry
+from domain.billing.credit_notes import CreditNote
+from domain.billing.customers import CustomerAtProvider, SavedMethod
 from domain.billing.invoices import Invoice
+from domain.billing.ledger import Entry
 from domain.billing.links import Checkout, PaymentLink
 from domain.billing.payments import Payment, Refund
+from domain.billing.payouts import Payout
+from domain.billing.plans import Plan, PlanAtProvider
+from domain.billing.reconciliation import Difference, Reconciliation
+from domain.billing.settings import BillingSettings
+from domain.billing.subscriptions import Subscription
 from domain.connections.connection import Connection
 from domain.events import Event
 from domain.inbox import ENDED, InboxState, Received
@@ -54,9 +64,20 @@ _REPLAYS = Mapper(Replay, tables.replays)
 _NOTIFICATIONS = Mapper(Notification, tables.notifications)
 _RECORDS = Mapper(Record, tables.records)
 _INVOICES = Mapper(Invoice, tables.invoices)
-_PAYMENTS = Mapper(Payment, tables.payments)
+_PAYMENTS = Mapper(Payment, tables.payments, reckoned=("state",))
 _REFUNDS = Mapper(Refund, tables.refunds)
 _CHECKOUTS = Mapper(Checkout, tables.checkouts)
+_PLANS = Mapper(Plan, tables.plans)
+_PLANS_AT_PROVIDERS = Mapper(PlanAtProvider, tables.plans_at_providers)
+_SUBSCRIPTIONS = Mapper(Subscription, tables.subscriptions)
+_CUSTOMERS_AT_PROVIDERS = Mapper(CustomerAtProvider, tables.customers_at_providers)
+_SAVED_METHODS = Mapper(SavedMethod, tables.saved_methods)
+_PAYOUTS = Mapper(Payout, tables.payouts)
+_CREDIT_NOTES = Mapper(CreditNote, tables.credit_notes)
+_BILLING_SETTINGS = Mapper(BillingSettings, tables.billing_settings)
+_LEDGER = Mapper(Entry, tables.ledger)
+_RECONCILIATIONS = Mapper(Reconciliation, tables.reconciliations)
+_DIFFERENCES = Mapper(Difference, tables.differences)
 _AUDIT = Mapper(AuditEntry, tables.audit)
 
 T = TypeVar("T")
@@ -69,7 +90,13 @@ class SqlWork(Work):
     """One unit of work in one organisation, on one database transaction."""
 
     def __init__(
-        self, database: Database, connection: AsyncConnection, organisation_id: str, queue: WorkQueue, *, writes: bool
+        self,
+        database: Database,
+        connection: AsyncConnection,
+        organisation_id: str,
+        queue: WorkQueue,
+        *,
+        writes: bool,
     ) -> None:
         self.organisation_id = organisation_id
         self._connection = connection
@@ -99,10 +126,21 @@ class SqlWork(Work):
         self.inbox = SqlInbox(database, connection, organisation_id, _INBOX, "received webhook")
         self.records = SqlRecords(database, connection, organisation_id, _RECORDS, "record")
         self.invoices = collection(_INVOICES, "invoice")
-        self.payments = collection(_PAYMENTS, "payment")
+        self.payments = SqlPayments(database, connection, organisation_id, _PAYMENTS, "payment")
         self.refunds = collection(_REFUNDS, "refund")
         self.links = collection(_LINKS, "payment link")
         self.checkouts = collection(_CHECKOUTS, "checkout")
+        self.plans = collection(_PLANS, "plan")
+        self.plans_at_providers = collection(_PLANS_AT_PROVIDERS, "plan at a provider")
+        self.subscriptions = collection(_SUBSCRIPTIONS, "subscription")
+        self.customers_at_providers = collection(_CUSTOMERS_AT_PROVIDERS, "customer at a provider")
+        self.saved_methods = collection(_SAVED_METHODS, "payment method")
+        self.payouts = collection(_PAYOUTS, "payout")
+        self.credit_notes = collection(_CREDIT_NOTES, "credit note")
+        self.billing_settings = collection(_BILLING_SETTINGS, "billing settings")
+        self.ledger = SqlLedger(database, connection, organisation_id, _LEDGER, "ledger entry")
+        self.reconciliations = collection(_RECONCILIATIONS, "reconciliation")
+        self.differences = collection(_DIFFERENCES, "difference")
         self.audit = collection(_AUDIT, "audit entry")
 
     async def commit(self) -> None:
@@ -130,6 +168,12 @@ class SqlStore(Store):
     async def of(self, organisation_id: str) -> AsyncIterator[Work]:
         async with self._database.writing() as connection:
             yield SqlWork(self._database, connection, organisation_id, self._queue, writes=True)
+
+    @asynccontextmanager
+    async def together(self, organisation_id: str) -> AsyncIterator[Work]:
+        async with self._database.writing() as connection:
+            late = cast("AsyncConnection", WritingLate(connection))
+            yield SqlWork(self._database, late, organisation_id, self._queue, writes=True)
 
     @asynccontextmanager
     async def reading(self, organisation_id: str) -> AsyncIterator[Work]:

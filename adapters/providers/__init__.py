@@ -7,6 +7,10 @@ import attrs
 from adapters.http.guard import AddressGuard
 from adapters.providers.discord.channel import DiscordChannel
 from adapters.providers.discord.provider import PROVIDER as DISCORD
+from adapters.providers.flutterwave.payments import FlutterwavePayments
+from adapters.providers.flutterwave.provider import PROVIDER as FLUTTERWAVE
+from adapters.providers.paypal.payments import PayPalPayments
+from adapters.providers.paypal.provider import PROVIDER as PAYPAL
 from adapters.providers.slack.channel import SlackChannel
 from adapters.providers.slack.provider import PROVIDER as SLACK
 from adapters.providers.smtp.channel import SmtpChannel
@@ -21,7 +25,7 @@ from application.ports.providers import Providers
 from domain.connections.provider import Provider
 from domain.refusals import NotFound
 
-PROVIDERS: tuple[Provider, ...] = (DISCORD, SLACK, SMTP, STRIPE)
+PROVIDERS: tuple[Provider, ...] = (DISCORD, FLUTTERWAVE, PAYPAL, SLACK, SMTP, STRIPE)
 
 
 @final
@@ -30,15 +34,29 @@ class KnownProviders(Providers):
     """The providers of the tuple above, opened."""
 
     _manifests: dict[str, Provider]
-    _payments: dict[str, StripePayments]
+    _payments: dict[str, PaymentProvider]
     _channels: dict[str, MessageChannel]
 
     @classmethod
-    def open(cls, outgoing: Outgoing, guard: AddressGuard, clock: Clock, *, stripe_url: str) -> "KnownProviders":
-        """Make each provider's adapters. `stripe_url`: where its API is, so that an emulator can stand in."""
+    def open(
+        cls,
+        outgoing: Outgoing,
+        guard: AddressGuard,
+        clock: Clock,
+        *,
+        stripe_url: str,
+        paypal_url: str | None = None,
+        flutterwave_url: str | None = None,
+    ) -> "KnownProviders":
+        """Make each provider's adapters. The URLs: where its API is, so that an emulator can stand in; None for the
+        provider's own, by the connection's mode."""
         return cls(
             {provider.slug: provider for provider in PROVIDERS},
-            {STRIPE.slug: StripePayments(stripe_url)},
+            {
+                FLUTTERWAVE.slug: FlutterwavePayments(flutterwave_url, clock),
+                PAYPAL.slug: PayPalPayments(clock, paypal_url),
+                STRIPE.slug: StripePayments(stripe_url),
+            },
             {
                 DISCORD.slug: DiscordChannel(outgoing, clock),
                 SLACK.slug: SlackChannel(outgoing),

@@ -17,6 +17,7 @@ from domain.connections.connection import Connection, ConnectionState
 
 STATES = {
     ProviderState.OPEN: CheckoutState.OPEN,
+    ProviderState.APPROVED: CheckoutState.OPEN,
     ProviderState.COMPLETE: CheckoutState.COMPLETE,
     ProviderState.EXPIRED: CheckoutState.EXPIRED,
     # A word we do not know is no reason to take the page from its payer.
@@ -41,9 +42,11 @@ class CloseCheckouts:
         link_id: str | None = None,
         invoice_id: str | None = None,
         keep: str | None = None,
+        connection_id: str | None = None,
     ) -> int:
-        """Returns how many were closed. Goes on where one cannot be closed, and then raises what the provider's port
-        raised first; doing it again is safe."""
+        """`connection_id`: only pages opened through it. Returns how many were closed; one that was paid meanwhile stays open
+        here until its payment is learned. Goes on where one cannot be closed, and then raises what the provider's port raised
+        first; doing it again is safe."""
         which = {"link_id": link_id} if link_id else {"invoice_id": invoice_id}
         async with self._store.reading(organisation_id) as work:
             checkouts = await work.checkouts.all(**which, state=CheckoutState.OPEN)
@@ -55,14 +58,17 @@ class CloseCheckouts:
             connection = connections.get(checkout.connection_id)
             if checkout.id == keep or checkout.reference is None or connection is None:
                 continue
+            if connection_id not in (None, connection.id):
+                continue
             if connection.state is ConnectionState.DISCONNECTED:
                 continue
             try:
-                state = await self._expire(connection, checkout.reference)
+                state = await self._expire(connection, checkout.reference, checkout.url)
             except (ReconnectNeeded, ProviderRefused, RetryLater) as error:
                 problem = problem or error
                 continue
-            await self._save(checkout, state)
+            if state is not CheckoutState.COMPLETE:  # who learns its payment notes that, and until then it is asked for
+                await self._save(checkout, state)
             closed += state is CheckoutState.EXPIRED
         for payment in started:
             connection = connections.get(payment.connection_id)
@@ -83,10 +89,13 @@ class CloseCheckouts:
         with suppress(ReconnectNeeded, ProviderRefused, RetryLater, StaleWrite):
             await self(organisation_id, link_id=link_id, invoice_id=invoice_id)
 
-    async def _expire(self, connection: Connection, reference: str) -> CheckoutState:
+    async def _expire(self, connection: Connection, reference: str, url: str | None) -> CheckoutState:
         payments = self._providers.payments(connection.provider)
+        access = opened(self._vault, connection)
         try:
-            return STATES[(await payments.expire_checkout(opened(self._vault, connection), reference)).state]
+            told = (await payments.expire_checkout(access, reference, url=url)).state
+            # What its payer has agreed to is not taken: the hub captures no page that it closed.
+            return CheckoutState.EXPIRED if told is ProviderState.APPROVED else STATES[told]
         except ProviderRefused as refused:
             if not refused.missing:
                 raise

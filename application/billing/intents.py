@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 import attrs
 
+from application.billing.books import Books
+from application.billing.links import require_asked_for_here
+from application.billing.opening import open_invoice
 from application.caller import Caller
 from application.connections.access import opened, usable
 from application.connections.connect import ProviderUnavailable
@@ -17,6 +20,7 @@ from application.ports.store import AlreadyThere, Store
 from application.ports.vault import Vault
 from domain.billing.invoices import Invoice
 from domain.billing.payments import Payment
+from domain.connections.abilities import Ability, require
 from domain.connections.connection import Connection
 from domain.money import Money
 from domain.refusals import Conflict, Invalid
@@ -40,6 +44,7 @@ class StartPayment:
     _ids: Ids
     _vault: Vault
     _providers: Providers
+    _books: Books
 
     async def __call__(
         self,
@@ -52,19 +57,24 @@ class StartPayment:
         description: str = "",
         once: Once | None = None,
     ) -> Started:
-        """Raises NotFound, Conflict (paid or void), Invalid (amount), ProviderUnavailable."""
+        """Raises NotFound, Conflict (paid, void, charged by the provider itself), Invalid (amount), NotOffered (the provider
+        has hosted pages only), ProviderUnavailable."""
         async with self._store.reading(caller.organisation_id) as work:
             connection = await usable(work, provider)
             if not connection.connected:
                 raise Conflict(f"The connection to {connection.provider} is switched off.")
             invoice = await work.invoices.get(invoice_id) if invoice_id else None
+            if invoice is not None:
+                invoice.require_payable()
+                await require_asked_for_here(work, self._providers, invoice)
         if invoice is not None:
-            invoice.require_payable()
             money = invoice.amount_due
         elif amount is not None and currency is not None:
             money = Money.of(amount, currency)
         else:
             raise Invalid.field("amount", "Give an invoice_id, or an amount and a currency.")
+        manifest = self._providers.manifest(connection.provider)
+        require(manifest.name, manifest.abilities, Ability.INTENTS, field="provider")
         payments = self._providers.payments(connection.provider)
         if money.amount <= 0:
             raise Invalid.field("amount", "A payment is more than nothing.")
@@ -105,6 +115,7 @@ class StartPayment:
             now,
             now,
             invoice.id if invoice else None,
+            client_id=invoice.client.id if invoice else None,
         )
         async with self._store.of(caller.organisation_id) as work:
             try:
@@ -119,13 +130,13 @@ class StartPayment:
 
     async def _opened(self, caller: Caller, invoice_id: str) -> Invoice:
         """An invoice with a payment under way is no draft any more: what is being paid must not change."""
+        now = self._clock.now()
         async with self._store.of(caller.organisation_id) as work:
             invoice = await work.invoices.get(invoice_id)
-            opened_invoice = invoice.open(self._clock.now())
-            if opened_invoice is not invoice:
-                opened_invoice = await work.invoices.save(opened_invoice)
+            final = await open_invoice(work, self._books, invoice, now)
+            if final is not invoice:
                 await work.commit()
-        return opened_invoice
+        return final
 
     async def _live(
         self, caller: Caller, connection: Connection, invoice: Invoice, money: Money, access: Mapping[str, str]

@@ -5,48 +5,32 @@ from datetime import date
 
 import attrs
 
+from application.billing.books import Books
 from application.billing.close_checkouts import CloseCheckouts
+from application.billing.lines import DiscountAsked, LineAsked, TaxAsked, read_discount, read_lines
+from application.billing.opening import open_invoice, settings_of
+from application.billing.typed import read_due_day, read_words
 from application.caller import Caller
 from application.notifications.tell import Tell
 from application.once import Once, remember
 from application.ports.clock import Clock
 from application.ports.ids import Ids
-from application.ports.providers import Providers
 from application.ports.store import Store, Work
 from application.versions import require_version
 from domain.billing.bodies import invoice_body
-from domain.billing.invoices import Billed, Invoice, Line
-from domain.connections.provider import Capability
-from domain.money import Currency, Money
-from domain.refusals import Fault, Invalid, Refusal
+from domain.billing.invoices import Billed, Invoice, Line, Period
+from domain.money import Currency
+from domain.refusals import Invalid
 
-
-@attrs.frozen
-class LineAsked:
-    """A line as it was typed: the price is a decimal in major units, such as "12.50"."""
-
-    description: str
-    quantity: int
-    unit_price: str
-
-
-def read_lines(asked: Sequence[LineAsked], currency: Currency) -> tuple[Line, ...]:
-    """The lines in minor units. Raises Invalid naming every price that does not fit the currency."""
-    lines: list[Line] = []
-    faults: list[Fault] = []
-    for index, line in enumerate(asked):
-        field = f"lines.{index}.unit_price"
-        try:
-            price = Money.of(line.unit_price, currency, field=field)
-        except Refusal as refusal:
-            faults.extend(Fault(field, fault.reason) for fault in refusal.faults)
-            continue
-        if price.amount < 0:
-            faults.append(Fault(field, "A price is not negative."))
-        lines.append(Line(line.description.strip(), line.quantity, price))
-    if faults:
-        raise Invalid(*faults)
-    return tuple(lines)
+__all__ = [
+    "CreateInvoice",
+    "DiscountAsked",
+    "LineAsked",
+    "ReviseInvoice",
+    "TaxAsked",
+    "VoidInvoice",
+    "billed",
+]
 
 
 async def billed(work: Work, client_id: str) -> Billed:
@@ -59,13 +43,13 @@ async def billed(work: Work, client_id: str) -> Billed:
 
 @attrs.define
 class CreateInvoice:
-    """Write a draft invoice with the next number of its organisation (INV-0001, …), without gaps."""
+    """Write an invoice with the next number of its organisation (INV-0001, …), without gaps."""
 
     _store: Store
     _tell: Tell
     _clock: Clock
     _ids: Ids
-    _providers: Providers
+    _books: Books
 
     async def __call__(
         self,
@@ -73,53 +57,50 @@ class CreateInvoice:
         *,
         client_id: str,
         currency: str,
-        lines: Sequence[LineAsked],
+        lines: Sequence[LineAsked | Line],
         due_on: date | None = None,
         memo: str = "",
+        discount: DiscountAsked | None = None,
+        subscription_id: str | None = None,
+        period: Period | None = None,
+        opened: bool = False,
         once: Once | None = None,
     ) -> Invoice:
-        """Raises Invalid naming every field that is wrong, UnknownCurrency, and what the connected payment provider
-        could never charge (an amount over its maximum)."""
+        """`opened`: it is no draft, but asked for at once. `subscription_id`, `period`: what it renews.
+
+        Raises Invalid naming every field that is wrong, and UnknownCurrency. Whether a connected provider could charge it
+        in one payment is asked when a link for it is made: several payments may pay one invoice.
+        """
         known = Currency(currency)
-        read = read_lines(lines, known)
+        read, off = read_lines(lines, known), read_discount(discount, known)
         now = self._clock.now()
+        due_on, memo = read_due_day(due_on, now), read_words(memo, "memo")
         async with self._store.of(caller.organisation_id) as work:
             client = await billed(work, client_id)
             number = await work.counters.next("invoice")
             invoice = Invoice(
                 self._ids.new("invoice"),
                 caller.organisation_id,
-                f"INV-{number:04d}",
+                (await settings_of(work, now)).invoice_number(number),
                 client,
                 known,
                 read,
                 now,
                 now,
                 due_on=due_on,
-                memo=memo.strip(),
+                memo=memo,
+                discount=off,
+                subscription_id=subscription_id,
+                period=period,
             )
-            await check_chargeable(work, self._providers, invoice)
             await work.invoices.add(invoice)
+            if opened:
+                invoice = await open_invoice(work, self._books, invoice, now)
             await self._tell(work, "invoice.created", {"invoice": invoice_body(invoice, None)})
             await self._tell.note(work, caller, "invoice.created", invoice.id, number=invoice.number)
             await remember(work, once, invoice, now)
             await work.commit()
         return invoice
-
-
-async def check_chargeable(work: Work, providers: Providers, invoice: Invoice) -> None:
-    """Refuse an amount that none of the connected payment providers could charge. Raises Invalid naming the lines."""
-    slugs = {c.provider for c in await work.connections.all() if c.connected}
-    paying = sorted(s for s in slugs if Capability.PAYMENTS in providers.manifest(s).offers)
-    refusals: list[Invalid] = []
-    for slug in paying:
-        try:
-            providers.payments(slug).check_amount(invoice.total, field="lines")
-            return
-        except Invalid as refusal:
-            refusals.append(refusal)
-    if refusals:
-        raise refusals[0]
 
 
 @attrs.define
@@ -129,7 +110,6 @@ class ReviseInvoice:
     _store: Store
     _tell: Tell
     _clock: Clock
-    _providers: Providers
 
     async def __call__(
         self,
@@ -139,9 +119,12 @@ class ReviseInvoice:
         lines: Sequence[LineAsked] | None = None,
         due_on: date | None = None,
         memo: str | None = None,
+        discount: DiscountAsked | None = None,
         version: int | None = None,
     ) -> Invoice:
-        """Raises NotFound, Stale, Conflict once it is no draft any more, Invalid."""
+        """`discount`: one with neither percent nor amount takes the discount away.
+
+        Raises NotFound, Stale, Conflict once it is no draft any more, Invalid."""
         now = self._clock.now()
         async with self._store.of(caller.organisation_id) as work:
             invoice = await work.invoices.get(id)
@@ -150,12 +133,13 @@ class ReviseInvoice:
             if lines is not None:
                 changes["lines"] = read_lines(lines, invoice.currency)
             if due_on is not None:
-                changes["due_on"] = due_on
+                changes["due_on"] = read_due_day(due_on, now)
             if memo is not None:
-                changes["memo"] = memo.strip()
+                changes["memo"] = read_words(memo, "memo")
+            if discount is not None:
+                none = discount.percent is None and discount.amount is None
+                changes["discount"] = None if none else read_discount(discount, invoice.currency)
             revised = invoice.revise(now, **changes)
-            if lines is not None:
-                await check_chargeable(work, self._providers, revised)
             revised = await work.invoices.save(revised)
             await self._tell.note(work, caller, "invoice.revised", id)
             await work.commit()
@@ -170,6 +154,7 @@ class VoidInvoice:
     _tell: Tell
     _clock: Clock
     _close: CloseCheckouts
+    _books: Books
 
     async def __call__(self, caller: Caller, id: str) -> Invoice:
         """Raises NotFound, or Conflict when something was paid."""
@@ -179,6 +164,7 @@ class VoidInvoice:
             void = invoice.void(now)
             if void is not invoice:
                 void = await work.invoices.save(void)
+                await self._books.invoice_voided(work, void)
                 for link in await work.links.all(invoice_id=id, state="active"):
                     await work.links.save(link.expire(now))
                 await self._tell(work, "invoice.voided", {"invoice": invoice_body(void, None)})

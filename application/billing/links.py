@@ -1,43 +1,33 @@
-"""Payment links: create, expire, and follow one to a hosted page."""
+"""Payment links: create and expire one."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 import attrs
 
+from application.billing.books import Books
 from application.billing.close_checkouts import CloseCheckouts
-from application.billing.settle import Settle
+from application.billing.opening import open_invoice
 from application.caller import Caller
-from application.connections.access import opened, usable
-from application.connections.connect import ProviderUnavailable, PublicUrl
+from application.connections.access import usable
+from application.connections.connect import PublicUrl
 from application.notifications.tell import Tell
 from application.once import Once, remember
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.leases import Leases
-from application.ports.payments import CheckoutOrder, ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.providers import Providers
-from application.ports.store import StaleWrite, Store, Work
-from application.ports.vault import Vault
+from application.ports.store import Store, Work
 from domain.billing.invoices import Invoice
-from domain.billing.links import (
-    CHECKOUT_LIFE,
-    LINK_LIFE,
-    Checkout,
-    CheckoutState,
-    LinkAnswer,
-    LinkState,
-    PaymentLink,
-)
-from domain.connections.connection import Connection, ConnectionState
+from domain.billing.links import LINK_LIFE, LinkState, PaymentLink
+from domain.billing.subscriptions import RenewedBy
+from domain.connections.connection import Connection
 from domain.connections.provider import Capability
 from domain.money import Money
 from domain.refusals import Conflict, Invalid, NotFound
 
 LONGEST_LIFE = timedelta(days=365)
-
-_NOT_NOW = "The payment page cannot be opened just now. Please try again later."
 
 
 @attrs.frozen
@@ -51,14 +41,17 @@ class LinkView:
 
 @attrs.define
 class CreatePaymentLink:
-    """Make the link by which a client pays an invoice; an invoice has one live link per provider, made once."""
+    """Make the link by which a client pays an invoice; an invoice has one live link per provider, and one by which the
+    payer chooses, made once."""
 
     _store: Store
     _tell: Tell
     _clock: Clock
     _ids: Ids
+    _leases: Leases
     _providers: Providers
     _public: PublicUrl
+    _books: Books
 
     async def __call__(
         self,
@@ -69,29 +62,38 @@ class CreatePaymentLink:
         expires_at: datetime | None = None,
         once: Once | None = None,
     ) -> LinkView:
-        """`provider`: a slug or a connection's id; None takes the only connected payment provider.
+        """`provider`: a slug or a connection's id; None takes the only connected payment provider, or lets the payer choose
+        where there are several.
 
-        Raises NotFound, Conflict (paid, void, several providers), Invalid (amount the provider cannot charge, expiry).
+        Raises NotFound, Conflict (paid, void, charged by the provider itself, nothing connected), Invalid
+        (amount no provider can charge, expiry), Held.
         """
         now = self._clock.now()
         if expires_at is not None and not now < expires_at <= now + LONGEST_LIFE:
             raise Invalid.field("expires_at", "A link expires in the future, within a year.")
+        lock = f"links:{caller.organisation_id}:{invoice_id}"
+        async with self._leases.hold(lock, for_=timedelta(seconds=20), wait=timedelta(seconds=20)):
+            return await self._make(caller, invoice_id, provider, expires_at, once)
+
+    async def _make(
+        self, caller: Caller, invoice_id: str, provider: str | None, expires_at: datetime | None, once: Once | None
+    ) -> LinkView:
+        now = self._clock.now()
         async with self._store.of(caller.organisation_id) as work:
             invoice = await work.invoices.get(invoice_id)
             invoice.require_payable()
-            connection = await self._connection(work, provider)
-            self._providers.payments(connection.provider).check_amount(invoice.amount_due, field="invoice_id")
-            link = await self._live_link(work, invoice, connection, now)
+            await require_asked_for_here(work, self._providers, invoice)
+            connection = await self._connection(work, provider, invoice)
+            connection_id, slug = (connection.id, connection.provider) if connection else ("", "")
+            link = await self._live_link(work, invoice, connection_id, now)
             if link is None:
-                opened_invoice = invoice.open(now)
-                if opened_invoice is not invoice:
-                    invoice = await work.invoices.save(opened_invoice)
+                invoice = await open_invoice(work, self._books, invoice, now)
                 link = PaymentLink(
                     self._ids.new("link"),
                     caller.organisation_id,
                     invoice_id,
-                    connection.id,
-                    connection.provider,
+                    connection_id,
+                    slug,
                     self._ids.token(),
                     now,
                     now,
@@ -108,36 +110,82 @@ class CreatePaymentLink:
         """The link's address."""
         return f"{self._public.url}/pay/{link.token}"
 
-    async def _connection(self, work: Work, provider: str | None) -> Connection:
+    async def _connection(self, work: Work, provider: str | None, invoice: Invoice) -> Connection | None:
+        """None where the payer is to choose."""
         if provider is not None:
             connection = await usable(work, provider)
             if Capability.PAYMENTS not in self._providers.manifest(connection.provider).offers:
                 raise Invalid.field("provider", f"{connection.provider} takes no payments.")
             if not connection.connected:
                 raise Conflict(f"The connection to {connection.provider} is switched off.")
-            return connection
-        paying = [
-            c
-            for c in await work.connections.all()
-            if c.connected and Capability.PAYMENTS in self._providers.manifest(c.provider).offers
-        ]
-        if not paying:
-            raise Conflict("No payment provider is connected.")
-        if len(paying) > 1:
-            raise Invalid.field("provider", "Several payment providers are connected; name one.")
-        return paying[0]
+        else:
+            paying = await paying_connections(work, self._providers)
+            if not paying:
+                raise Conflict("No payment provider is connected.")
+            if len(paying) > 1:
+                require_chargeable(paying, self._providers, invoice.amount_due, field="invoice_id")
+                return None
+            connection = paying[0]
+        self._providers.payments(connection.provider).check_amount(invoice.amount_due, field="invoice_id")
+        return connection
 
-    async def _live_link(
-        self, work: Work, invoice: Invoice, connection: Connection, now: datetime
-    ) -> PaymentLink | None:
-        links = await work.links.all(invoice_id=invoice.id, connection_id=connection.id, state=LinkState.ACTIVE)
+    async def _live_link(self, work: Work, invoice: Invoice, connection_id: str, now: datetime) -> PaymentLink | None:
+        links = await work.links.all(invoice_id=invoice.id, connection_id=connection_id, state=LinkState.ACTIVE)
         return next((link for link in links if link.live(now)), None)
 
 
+async def require_asked_for_here(work: Work, providers: Providers, invoice: Invoice) -> None:
+    """Raise Conflict for a bill of a subscription that a provider renews: it tries again by itself, so that a payment made
+    elsewhere would be a second one."""
+    known = await work.subscriptions.find(invoice.subscription_id or "")
+    if known is None or known.over or known.renewed_by is RenewedBy.HUB or not invoice.billed_by(known.provider):
+        return
+    name = providers.manifest(known.provider).name
+    raise Conflict(
+        f"{name} charges this bill of a subscription by itself, and tries again: a payment made elsewhere would be a"
+        f" second one. The client can give {name} another way to pay; or end the subscription, which withdraws the bill."
+    )
+
+
+async def paying_connections(work: Work, providers: Providers) -> tuple[Connection, ...]:
+    """The connections that payments can be taken through, oldest first."""
+    return tuple(
+        one
+        for one in await work.connections.all()
+        if one.connected and Capability.PAYMENTS in providers.manifest(one.provider).offers
+    )
+
+
+def able(connections: Sequence[Connection], providers: Providers, amount: Money) -> tuple[Connection, ...]:
+    """The first connection to each provider that can charge the amount."""
+    found: dict[str, Connection] = {}
+    for one in connections:
+        with suppress(Invalid):
+            providers.payments(one.provider).check_amount(amount)
+            found.setdefault(one.provider, one)
+    return tuple(found.values())
+
+
+def require_chargeable(connections: Sequence[Connection], providers: Providers, amount: Money, *, field: str) -> None:
+    """Raise Invalid naming `field`, with each provider's reason, where there are providers and none can charge the amount."""
+    reasons: list[str] = []
+    for slug in dict.fromkeys(one.provider for one in connections):
+        try:
+            providers.payments(slug).check_amount(amount, field=field)
+        except Invalid as refusal:
+            reasons.append(refusal.faults[0].reason)
+        else:
+            return
+    if reasons:
+        raise Invalid.field(field, " ".join(dict.fromkeys(reasons)))
+
+
 async def link_of(work: Work, invoice_id: str, provider: str) -> PaymentLink:
-    """The newest link of an invoice at a provider. Raises NotFound for the invoice or the link."""
+    """The newest link of an invoice at a provider, else the one by which the payer chooses. Raises NotFound for the
+    invoice or the link."""
     await work.invoices.get(invoice_id)
     links = await work.links.all(invoice_id=invoice_id, provider=provider)
+    links = links or await work.links.all(invoice_id=invoice_id, provider="")
     if not links:
         raise NotFound("payment link for invoice", invoice_id)
     return links[-1]
@@ -162,174 +210,3 @@ class ExpirePaymentLink:
             await work.commit()
         await self._close.soon(caller.organisation_id, link_id=link.id)
         return expired
-
-
-@attrs.frozen
-class Followed:
-    """What someone who followed a link gets: a hosted page to go to (`pay_at`), or an answer to read."""
-
-    answer: LinkAnswer
-    invoice: Invoice
-    link: PaymentLink
-    organisation: str
-    pay_at: str | None = None
-
-
-@attrs.define
-class FollowPaymentLink:
-    """A click on a link: open a hosted page, or hand out the one that is already open."""
-
-    _store: Store
-    _clock: Clock
-    _ids: Ids
-    _vault: Vault
-    _leases: Leases
-    _providers: Providers
-    _public: PublicUrl
-    _close: CloseCheckouts
-
-    async def look(self, token: str) -> Followed:
-        """What the link leads to, without opening anything. Raises NotFound."""
-        link = await self._store.link_by_token(token)
-        if link is None:
-            raise NotFound("payment link", token[:12])
-        async with self._store.reading(link.organisation_id) as work:
-            invoice = await work.invoices.get(link.invoice_id)
-            organisation = await work.organisation.get(link.organisation_id)
-        return Followed(link.answer(invoice, self._clock.now()), invoice, link, organisation.name)
-
-    async def __call__(self, token: str) -> Followed:
-        """Raises NotFound, or ProviderUnavailable when no page can be had now."""
-        seen = await self.look(token)
-        if seen.answer is not LinkAnswer.PAY:
-            return seen
-        # One click at a time: two at once get the same page instead of two to pay on.
-        async with self._leases.hold(f"link:{seen.link.id}", for_=timedelta(minutes=2), wait=timedelta(seconds=20)):
-            seen = await self.look(token)
-            if seen.answer is not LinkAnswer.PAY:
-                return seen
-            url = await self._page(seen)
-            # Asking the provider took time: the invoice may have been withdrawn, or paid elsewhere, meanwhile.
-            now_seen = await self.look(token)
-            if now_seen.answer is not LinkAnswer.PAY:
-                await self._close.soon(seen.link.organisation_id, link_id=seen.link.id)
-                return now_seen
-        return attrs.evolve(now_seen, pay_at=url)
-
-    async def _page(self, seen: Followed) -> str:
-        now = self._clock.now()
-        due = seen.invoice.amount_due
-        async with self._store.of(seen.link.organisation_id) as work:
-            checkouts = await work.checkouts.all(link_id=seen.link.id)
-            for checkout in checkouts:
-                if checkout.reusable(due, now):
-                    assert checkout.url is not None
-                    return checkout.url
-            checkout = next((c for c in checkouts if c.resumable(due, now)), None) or self._written(seen, due, now)
-            if checkout not in checkouts:
-                await work.checkouts.add(checkout)
-                await work.commit()
-            connection = await work.connections.get(seen.link.connection_id)
-        await self._close_others(seen.link, checkout, connection)
-        return await self._open(seen, checkout, connection)
-
-    async def _close_others(self, link: PaymentLink, kept: Checkout, connection: Connection) -> None:
-        """A page for another amount, or about to lapse, must not be payable beside the new one; one that was just paid
-        must not have its payer asked again."""
-        async with self._store.reading(link.organisation_id) as work:
-            open_before = await work.checkouts.all(link_id=link.id, state=CheckoutState.OPEN)
-        try:
-            await self._close(link.organisation_id, link_id=link.id, keep=kept.id)
-        except (ReconnectNeeded, ProviderRefused, RetryLater) as problem:
-            await self._note_failure(connection, problem)
-            raise ProviderUnavailable(_NOT_NOW) from problem
-        async with self._store.reading(link.organisation_id) as work:
-            paid = await work.checkouts.all(id=tuple(c.id for c in open_before), state=CheckoutState.COMPLETE)
-        if paid:
-            raise ProviderUnavailable(
-                "A payment was just made here and is being looked at. Please try again in a moment."
-            )
-
-    def _written(self, seen: Followed, due: Money, now: datetime) -> Checkout:
-        return Checkout(
-            self._ids.new("checkout"),
-            seen.link.organisation_id,
-            seen.link.id,
-            seen.invoice.id,
-            seen.link.connection_id,
-            due,
-            now,
-            now,
-            now + CHECKOUT_LIFE,
-        )
-
-    async def _open(self, seen: Followed, checkout: Checkout, connection: Connection) -> str:
-        page = f"{self._public.url}/pay/{seen.link.token}"
-        order = CheckoutOrder(
-            checkout.amount,
-            f"Invoice {seen.invoice.number} from {seen.organisation}",
-            seen.invoice.id,
-            f"{page}?returned=1",
-            f"{page}?cancelled=1",
-            checkout.expires_at,
-            seen.invoice.client.email,
-            {
-                "patchbay_organisation": seen.link.organisation_id,
-                "patchbay_invoice": seen.invoice.id,
-                "patchbay_checkout": checkout.id,
-            },
-        )
-        payments = self._providers.payments(connection.provider)
-        try:
-            made = await payments.create_checkout(opened(self._vault, connection), order, key=checkout.id)
-        except (ReconnectNeeded, ProviderRefused, RetryLater) as problem:
-            await self._note_failure(connection, problem)
-            raise ProviderUnavailable(_NOT_NOW) from problem
-        assert made.url is not None, "a page that was just made is open"
-        if connection.state is ConnectionState.FAILING:
-            await self._note(connection.id, connection.organisation_id, lambda known, now: known.worked(now))
-        now = self._clock.now()
-        async with self._store.of(checkout.organisation_id) as work:
-            fresh = await work.checkouts.get(checkout.id)
-            if fresh.state is CheckoutState.OPENING:  # its webhook may have been quicker
-                await work.checkouts.save(fresh.opened(made.reference, made.url, made.expires_at, now))
-                await work.commit()
-        return made.url
-
-    async def _note_failure(self, connection: Connection, problem: Exception) -> None:
-        """Only what a person has to mend: a provider that is away for a moment comes back by itself."""
-        if isinstance(problem, ReconnectNeeded):
-            why = str(problem) or "The provider no longer accepts the key: connect again."
-            await self._note(connection.id, connection.organisation_id, lambda known, now: known.failed(why, now))
-
-    async def _note(
-        self, connection_id: str, organisation_id: str, change: Callable[[Connection, datetime], Connection]
-    ) -> None:
-        with suppress(StaleWrite):  # someone noted something at the same moment, which is as good
-            async with self._store.of(organisation_id) as work:
-                await work.connections.save(change(await work.connections.get(connection_id), self._clock.now()))
-                await work.commit()
-
-
-@attrs.define
-class ReturnFromCheckout:
-    """The payer is back from the hosted page: ask the provider at once instead of waiting for its webhook."""
-
-    _store: Store
-    _follow: FollowPaymentLink
-    _settle: Settle
-
-    async def __call__(self, token: str) -> Followed:
-        """Raises NotFound. A provider that cannot be asked now is no error: its webhook will come."""
-        seen = await self._follow.look(token)
-        if seen.answer is not LinkAnswer.PAY:
-            return seen
-        async with self._store.reading(seen.link.organisation_id) as work:
-            checkouts = await work.checkouts.all(link_id=seen.link.id)
-        for checkout in checkouts:
-            if checkout.reference is not None:
-                try:
-                    await self._settle.checkout(seen.link.organisation_id, seen.link.connection_id, checkout.reference)
-                except (ReconnectNeeded, ProviderRefused, RetryLater):
-                    continue
-        return await self._follow.look(token)

@@ -49,5 +49,12 @@ async def standing_in(work: Work, connection_id: str) -> Connection:
     connection = await work.connections.get(connection_id)
     if connection.state is not ConnectionState.DISCONNECTED or connection.account is None:
         return connection
-    later = [c for c in await live(work, connection.provider) if c.connected and c.account == connection.account]
+    later = [c for c in await live(work, connection.provider) if c.connected and same_account(c, connection)]
     return later[-1] if later else connection
+
+
+def same_account(one: Connection, other: Connection) -> bool:
+    """Whether both lead to the same account; by its name where a connection is older than the id's being kept."""
+    if one.account_reference is not None and other.account_reference is not None:
+        return one.account_reference == other.account_reference
+    return one.account is not None and one.account == other.account

@@ -13,7 +13,7 @@ from application.once import Once, remember
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.outgoing import Outgoing
-from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
+from application.ports.payments import Account, PaymentProvider, ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.providers import Providers
 from application.ports.store import Store
 from application.ports.vault import Vault
@@ -80,8 +80,9 @@ class Connect:
             },
             now,
             now,
-            live=manifest.is_live(secrets),
-            account=account,
+            live=manifest.is_live({**settings, **secrets}),
+            account=account.name if account else None,
+            account_reference=account.reference if account else None,
             last_used_at=now if account else None,
             webhook_reference=registered[0] if registered else None,
         )
@@ -95,7 +96,7 @@ class Connect:
 
     async def _prove(
         self, manifest: Provider, access: Mapping[str, str], id_: str
-    ) -> tuple[str | None, tuple[str, str] | None]:
+    ) -> tuple[Account | None, tuple[str, str] | None]:
         """Ask a payment provider who we are; have it send its webhooks to us unless a secret was pasted."""
         if Capability.PAYMENTS not in manifest.offers:
             return None, None
@@ -104,15 +105,23 @@ class Connect:
             account = await payments.account(access)
             if access.get("webhook_secret") or not manifest.receives_webhooks:
                 return account, None
-            url = f"{self._public.url}/api/integrations/{manifest.slug}/webhook/{id_}"
-            try:
-                return account, await payments.register_webhook(access, url, key=id_)
-            except ProviderRefused as refused:
-                raise Invalid.field(
-                    "webhook_secret",
-                    f"{manifest.name} would not send its webhooks to {url} ({refused.reason}). Make the webhook in its"
-                    " dashboard and paste its signing secret here.",
-                ) from refused
+            return account, await register(payments, manifest, access, self._public, id_, key=id_)
+
+
+async def register(
+    payments: PaymentProvider, manifest: Provider, access: Mapping[str, str], public: PublicUrl, id_: str, *, key: str
+) -> tuple[str, str]:
+    """Have the provider send its webhooks for the connection to us. Raises Invalid naming `webhook_secret` when it will
+    not, and as PaymentProvider's methods do."""
+    url = f"{public.url}/api/integrations/{manifest.slug}/webhook/{id_}"
+    try:
+        return await payments.register_webhook(access, url, key=key)
+    except ProviderRefused as refused:
+        raise Invalid.field(
+            "webhook_secret",
+            f"{manifest.name} would not send its webhooks to {url} ({refused.reason}). Make the webhook in its dashboard"
+            " and paste its signing secret here.",
+        ) from refused
 
 
 async def check_places(outgoing: Outgoing, manifest: Provider, access: Mapping[str, str]) -> None:

@@ -9,12 +9,13 @@ from application.billing.close_checkouts import CloseCheckouts
 from application.billing.settle import Settle
 from application.caller import Caller
 from application.connections.access import about, opened, usable
-from application.connections.connect import check_places, naming_the_key
+from application.connections.connect import PublicUrl, check_places, naming_the_key, register
+from application.connections.leave import LeaveAccount
 from application.notifications.tell import Tell
 from application.ports.clock import Clock
 from application.ports.leases import Held
 from application.ports.outgoing import AddressRefused, Outgoing
-from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
+from application.ports.payments import Account, ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.providers import Providers
 from application.ports.store import StaleWrite, Store
 from application.ports.vault import Vault
@@ -48,30 +49,32 @@ class TestConnection:
         """`name`: a connection's id, or a provider's slug when there is one connection to it."""
         async with self._store.reading(caller.organisation_id) as work:
             connection = await usable(work, name)
-        ok, detail = await self._ask(connection)
+        ok, detail, account = await self._ask(connection)
         now = self._clock.now()
         async with self._store.of(caller.organisation_id) as work:
             fresh = await work.connections.get(connection.id)
-            noted = fresh.worked(now, detail or None) if ok else fresh.failed(detail, now)
+            noted = fresh.worked(now, detail or None, account) if ok else fresh.failed(detail, now)
             noted = await work.connections.save(noted)
             await work.commit()
         return TestResult(ok, detail, noted)
 
-    async def _ask(self, connection: Connection) -> tuple[bool, str]:
+    async def _ask(self, connection: Connection) -> tuple[bool, str, str | None]:
+        """Whether it works, the account's name or what is wrong, and the account's id."""
         manifest = self._providers.manifest(connection.provider)
         access = opened(self._vault, connection)
         if Capability.PAYMENTS in manifest.offers:
             try:
-                return True, await self._providers.payments(manifest.slug).account(access)
+                account = await self._providers.payments(manifest.slug).account(access)
             except ReconnectNeeded:
-                return False, f"{manifest.name} no longer accepts the key: connect again."
+                return False, f"{manifest.name} no longer accepts the key: connect again.", None
             except (ProviderRefused, RetryLater) as problem:
-                return False, problem.reason
+                return False, problem.reason, None
+            return True, account.name, account.reference
         try:
             await check_places(self._outgoing, manifest, access)
         except (AddressRefused, Invalid) as refused:
-            return False, refused.faults[0].reason
-        return True, ""
+            return False, refused.faults[0].reason, None
+        return True, "", None
 
 
 @attrs.define
@@ -84,6 +87,8 @@ class ChangeConnection:
     _vault: Vault
     _outgoing: Outgoing
     _providers: Providers
+    _public: PublicUrl
+    _leave: LeaveAccount
 
     async def __call__(
         self,
@@ -97,7 +102,10 @@ class ChangeConnection:
     ) -> Connection:
         """Fields that are not given stay as they are.
 
-        Raises NotFound, Invalid, AddressRefused, Stale, ProviderUnavailable when new fields cannot be tried now.
+        A key of another account, or of the other mode, closes the pages that are open in the former account first.
+
+        Raises NotFound, Invalid, AddressRefused, Stale, ProviderUnavailable when new fields cannot be tried now, Conflict when
+        the former account cannot be left.
         """
         async with self._store.reading(caller.organisation_id) as work:
             found = await usable(work, id)
@@ -107,22 +115,33 @@ class ChangeConnection:
         if name is not None:
             checked_name(name.strip())
         account = await self._prove(manifest, {**settings, **secrets}) if fields else None
+        registered = None
+        elsewhere = account if account is None or found.account_reference not in (None, account.reference) else None
+        if elsewhere is not None:
+            await self._leave(found, elsewhere)
+            registered = await self._move_webhook(manifest, found, {**settings, **secrets}, fields or {})
+            if registered is not None:
+                secrets["webhook_secret"] = registered[1]
         now = self._clock.now()
         async with self._store.of(caller.organisation_id) as work:
             connection = await work.connections.get(found.id)
             require_version(connection.version, version)
+            if elsewhere is not None:
+                await self._leave.check(work, connection, elsewhere)
             changed = attrs.evolve(
                 connection,
                 name=(name or connection.name).strip(),
                 settings=settings,
                 sealed={
                     key: self._vault.seal(secret, about=about(connection.id, caller.organisation_id, key))
-                    if fields and key in fields
+                    if (fields and key in fields) or (registered and key == "webhook_secret")
                     else connection.sealed[key]
                     for key, secret in secrets.items()
                 },
-                live=manifest.is_live(secrets),
-                account=account or connection.account,
+                live=manifest.is_live({**settings, **secrets}),
+                account=account.name if account else connection.account,
+                account_reference=account.reference if account else connection.account_reference,
+                webhook_reference=registered[0] if registered else connection.webhook_reference,
                 updated_at=now,
             )
             if active is not None:
@@ -132,8 +151,21 @@ class ChangeConnection:
             await work.commit()
         return changed
 
-    async def _prove(self, manifest: Provider, access: Mapping[str, str]) -> str | None:
-        """New credentials are tried before they take the place of those that work; the account's name, if there is one."""
+    async def _move_webhook(
+        self, manifest: Provider, found: Connection, access: Mapping[str, str], fields: Mapping[str, str | None]
+    ) -> tuple[str, str] | None:
+        """The key is now another account's: that account's webhooks are wanted, and the old one's no more."""
+        if found.webhook_reference is None or fields.get("webhook_secret"):
+            return None
+        payments = self._providers.payments(manifest.slug)
+        with suppress(ReconnectNeeded, ProviderRefused, RetryLater):
+            await payments.remove_webhook(opened(self._vault, found), found.webhook_reference)
+        with naming_the_key(manifest):
+            key = f"{found.id}:{found.version}"
+            return await register(payments, manifest, access, self._public, found.id, key=key)
+
+    async def _prove(self, manifest: Provider, access: Mapping[str, str]) -> Account | None:
+        """New credentials are tried before they take the place of those that work; the account, if there is one."""
         await check_places(self._outgoing, manifest, access)
         if Capability.PAYMENTS not in manifest.offers:
             return None

@@ -10,8 +10,18 @@ from application.inbox.senders import KnownSenders, Sender, Senders
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 from application.ports.inbox import InboxUnavailable, WebhookInbox
-from application.ports.payments import BadSignature, PaymentProvider, ProviderEvent
+from application.ports.payments import (
+    BadSignature,
+    CannotVerify,
+    PaymentProvider,
+    ProviderEvent,
+    ProviderRefused,
+    ReconnectNeeded,
+    RetryLater,
+    WebhookEvidence,
+)
 from application.ports.providers import Providers
+from application.ports.vault import WrongKey
 from domain.inbox import Received, content_id
 from domain.refusals import Invalid, NotFound, Refusal
 
@@ -22,8 +32,11 @@ ANSWER_WITHIN = timedelta(seconds=2.5)
 LONGEST_WORD = 255
 """Characters of an event's id, type and object that are kept."""
 
-_KEPT_HEADERS = ("content-type", "user-agent", "signature")
+_KEPT_HEADERS = ("content-type", "user-agent", "signature", "paypal-")
 """Headers kept with the body: those whose name holds one of these words."""
+
+_ASKED_AT_ONCE = 4
+"""Questions to providers about webhooks that cannot be verified here; whoever comes on top is to send again."""
 
 
 class SignatureRefused(Refusal):
@@ -48,6 +61,7 @@ class ReceiveWebhook:
     _senders: KnownSenders
     _inbox: WebhookInbox
     _within: timedelta = ANSWER_WITHIN
+    _asking: int = attrs.field(default=0, init=False, repr=False)
 
     async def __call__(
         self, provider: str, headers: Mapping[str, str], body: bytes, *, connection_id: str | None = None
@@ -76,8 +90,12 @@ class ReceiveWebhook:
         now = self._clock.now()
         reading = _Reading(payments, headers, body, now, connection_id)
         known = await self._known(payments.slug, None)
+        if known.all and isinstance(payments, WebhookEvidence):
+            await payments.gather_evidence(headers)
         if not reading.by(known):
             reading.by(await self._known(payments.slug, known))
+        if not reading.found and reading.unverified:
+            await self._ask(reading)
         if connection_id is not None and not reading.addressed:
             raise NotFound("connection", connection_id)
         if not reading.found:
@@ -89,6 +107,24 @@ class ReceiveWebhook:
             )
             for one, event in reading.found
         ]
+
+    async def _ask(self, reading: "_Reading") -> None:
+        """What could not be verified here, the provider is asked about. Raises InboxUnavailable when it cannot be."""
+        payments = reading.payments
+        if not isinstance(payments, WebhookEvidence) or self._asking >= _ASKED_AT_ONCE:
+            raise InboxUnavailable("Whether the webhook is signed cannot be found out now.")
+        self._asking += 1
+        try:
+            for sender, secret in reading.unverified.values():
+                access = await self._senders.access(sender)
+                if await payments.ask_whether_signed(access, secret, reading.headers, reading.body):
+                    reading.vouched_for(sender)
+        except (RetryLater, ReconnectNeeded, ProviderRefused, WrongKey) as error:
+            raise InboxUnavailable(f"{payments.slug} could not be asked whether it sent this.") from error
+        finally:
+            self._asking -= 1
+        if not reading.found:
+            reading.why = "The provider says that it did not send this."
 
     async def _known(self, provider: str, seen: Senders | None) -> Senders:
         """Who may have signed it: as is remembered, or read anew after `seen`."""
@@ -137,6 +173,8 @@ class _Reading:
     now: datetime
     connection_id: str | None
     found: list[tuple[Sender, ProviderEvent]] = attrs.field(factory=list)
+    unverified: dict[str, tuple[Sender, str]] = attrs.field(factory=dict)
+    """By connection: senders whose webhook it may be, with the secret, and nothing at hand to tell by."""
     addressed: bool = False
     why: str = "No connection to this provider awaits webhooks."
 
@@ -149,12 +187,23 @@ class _Reading:
             if sender.secret is None:
                 self.why = "The secret of a connection to this provider cannot be opened."
                 continue
+            secret = self.payments.webhook_secret_of(sender.settings, sender.secret)
             try:
-                event = self.payments.read_webhook((sender.secret,), self.headers, self.body, self.now)
+                event = self.payments.read_webhook((secret,), self.headers, self.body, self.now)
             except BadSignature as refused:
                 self.why = str(refused)
+            except CannotVerify as unknown:
+                self.why = str(unknown)
+                self.unverified[sender.connection_id] = (sender, secret)
             except (ValueError, RecursionError) as error:
                 raise Invalid.field("body", f"The signature is right, but this is no event: {error}") from error
             else:
                 self.found.append((sender, event))
         return bool(self.found)
+
+    def vouched_for(self, sender: Sender) -> None:
+        """The provider says that it sent this sender's webhook. Raises Invalid when it is no event."""
+        try:
+            self.found.append((sender, self.payments.parse_webhook(self.body)))
+        except (ValueError, RecursionError) as error:
+            raise Invalid.field("body", f"The provider sent it, but this is no event: {error}") from error

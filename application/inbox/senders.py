@@ -6,11 +6,12 @@ that second at most. One that is new is known at once: a signature that nobody's
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import attrs
 
-from application.connections.access import about
+from application.connections.access import about, opened
 from application.ports.clock import Clock
 from application.ports.store import Store
 from application.ports.vault import Vault, WrongKey
@@ -22,12 +23,14 @@ FRESH = timedelta(seconds=1)
 
 @attrs.frozen
 class Sender:
-    """A connection and the secret that its webhooks are signed with; None when the vault could not open it."""
+    """A connection and the secret that its webhooks are signed with; None when the vault could not open it. settings: its
+    settings, which may say how a webhook is signed."""
 
     connection_id: str
     organisation_id: str
     sealed: str = attrs.field(repr=False)
     secret: str | None = attrs.field(repr=False)
+    settings: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -59,19 +62,25 @@ class KnownSenders:
             known = self._known.get(provider)
             if known is not None and known is not seen and self._fresh(known):
                 return known
-            opened = {one.sealed: one.secret for one in known.all} if known is not None and self._fresh(known) else {}
+            secrets = {one.sealed: one.secret for one in known.all} if known is not None and self._fresh(known) else {}
             now = self._clock.now()
             awaiting = [c for c in await self._store.connections_of(provider) if "webhook_secret" in c.sealed]
-            senders = Senders(now, tuple(self._sender(connection, opened) for connection in awaiting))
+            senders = Senders(now, tuple(self._sender(connection, secrets) for connection in awaiting))
             self._known[provider] = senders
         return senders
+
+    async def access(self, sender: Sender) -> Mapping[str, str]:
+        """The credentials of a sender's connection, opened. Raises NotFound, or WrongKey."""
+        async with self._store.reading(sender.organisation_id) as work:
+            connection = await work.connections.get(sender.connection_id)
+        return opened(self._vault, connection)
 
     def _fresh(self, senders: Senders) -> bool:
         return timedelta() <= self._clock.now() - senders.known_at < FRESH
 
-    def _sender(self, connection: Connection, opened: dict[str, str | None]) -> Sender:
+    def _sender(self, connection: Connection, secrets: dict[str, str | None]) -> Sender:
         sealed = connection.sealed["webhook_secret"]
-        secret = opened.get(sealed)
+        secret = secrets.get(sealed)
         if secret is None:
             try:
                 secret = self._vault.open(
@@ -79,4 +88,4 @@ class KnownSenders:
                 )
             except WrongKey:  # this connection's trouble; the others' webhooks still come in
                 secret = None
-        return Sender(connection.id, connection.organisation_id, sealed, secret)
+        return Sender(connection.id, connection.organisation_id, sealed, secret, connection.settings)

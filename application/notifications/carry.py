@@ -8,6 +8,7 @@ from typing import Any, Protocol, final
 
 import attrs
 
+from application.billing.printing import PrintInvoice
 from application.connections.access import opened
 from application.notifications.client_credentials import ClientCredentials, NoToken
 from application.notifications.endpoint_settings import about
@@ -26,7 +27,7 @@ from domain.notifications.deliveries import Delivery, DestinationKind
 from domain.notifications.endpoints import Endpoint
 from domain.notifications.envelopes import Composed
 from domain.notifications.grants import Grant, Token
-from domain.notifications.message import Action, Fact, Message, Tone
+from domain.notifications.message import Action, Attachment, Fact, Message, Tone
 from domain.notifications.options import Options
 from domain.notifications.schedule import RetrySchedule, read_retry_after
 from domain.notifications.shape import Shape
@@ -74,6 +75,7 @@ class Carry:
     _keys: SigningKeys
     _credentials: ClientCredentials
     _schedule: RetrySchedule
+    _print: PrintInvoice
 
     async def opened(self, kind: DestinationKind, organisation_id: str, destination_id: str) -> Carrier:
         """Read what a destination is, and open its secrets."""
@@ -122,7 +124,16 @@ class Carry:
             return _refused(str(error))
         if post is None:
             return _refused("The notification or its connection was removed or switched off.")
-        return await post.channel.send(post.access, post.target, post.message, delivery_id=delivery.id)
+        message = await self._enclosed(delivery, post.message)
+        return await post.channel.send(post.access, post.target, message, delivery_id=delivery.id)
+
+    async def _enclosed(self, delivery: Delivery, message: Message) -> Message:
+        """The message with the invoice it is about, printed as it is now, if the mail is to carry one."""
+        invoice_id = (delivery.mail or {}).get("invoice")
+        if invoice_id is None:
+            return message
+        printed = await self._print(delivery.organisation_id, invoice_id)
+        return attrs.evolve(message, attachments=(Attachment(printed.name, "application/pdf", printed.content),))
 
     async def _post(self, work: Work, delivery: Delivery, event: Event) -> "_Post | None":
         """What a channel needs to post; None when something of it is gone or switched off."""

@@ -37,6 +37,8 @@ class Tell:
         subscribers = Subscribers(
             await work.endpoints.all(state="active"), await work.notifications.all(is_active=True)
         )
+        if not subscribers.count(type):
+            return event
         payload = Payload.of(event, "")
         deliveries = subscribers.deliveries(payload, lambda: self._ids.new("delivery"), now)
         await work.deliveries.add_all(deliveries)

@@ -40,7 +40,8 @@ class WebhookInbox(Protocol):
 
     @abstractmethod
     async def take_in(self, received: Sequence[Received]) -> Sequence[bool]:
-        """Keep them, durable when it returns; for each, whether it is new to its connection.
+        """Keep them, durable when it returns; for each, whether it is new to its connection. One that came before and was
+        ignored is due again at the copy's due_at (domain.inbox.Received.heard_again); it is not new for that.
 
         Calls made at the same time share one transaction, each with its own outcome. Raises InboxUnavailable; then
         nothing of this call was kept, or it was not learnt in time, and to send it again is right.

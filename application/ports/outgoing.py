@@ -15,12 +15,16 @@ class AddressRefused(Refusal):
 
 
 class Unreachable(Exception):
-    """No complete answer came: name not found, connection refused, TLS failure, time-out. The text says which."""
+    """No complete answer came: name not found, connection refused, TLS failure, time-out. The text says which.
 
-    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+    sent: the request, or part of it, may have reached the other end.
+    """
+
+    def __init__(self, reason: str, *, timed_out: bool = False, sent: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
         self.timed_out = timed_out
+        self.sent = sent
 
 
 @attrs.frozen

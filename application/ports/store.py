@@ -15,9 +15,17 @@ import attrs
 
 from application.ports.replayable import Replayable
 from domain.audit import AuditEntry
+from domain.billing.credit_notes import CreditNote
+from domain.billing.customers import CustomerAtProvider, SavedMethod
 from domain.billing.invoices import Invoice
+from domain.billing.ledger import Balance, Entry
 from domain.billing.links import Checkout, PaymentLink
 from domain.billing.payments import Payment, Refund
+from domain.billing.payouts import Payout
+from domain.billing.plans import Plan, PlanAtProvider
+from domain.billing.reconciliation import Difference, Reconciliation
+from domain.billing.settings import BillingSettings
+from domain.billing.subscriptions import Subscription
 from domain.connections.connection import Connection
 from domain.events import Event
 from domain.inbox import Received
@@ -98,6 +106,11 @@ class Collection(Protocol[T]):
     @abstractmethod
     async def all(self, **equal: object) -> tuple[T, ...]:
         """Every thing that matches, oldest first; only for kinds an organisation has few of, or narrow filters."""
+
+    @abstractmethod
+    async def expect(self, **one_of: Several[str]) -> None:
+        """Say what will be asked for, `id=ids` or `invoice_id=ids`: a unit of work that is `together` loads it in one
+        question. Elsewhere nothing happens."""
 
 
 @attrs.frozen
@@ -214,6 +227,37 @@ class Records(Collection[Record], Protocol):
         """
 
 
+@attrs.frozen
+class After:
+    """Where reading on begins: behind the thing that was changed then and has this id."""
+
+    changed_at: datetime
+    id: str
+
+
+class Payments(Collection[Payment], Protocol):
+    """Payments, many of them."""
+
+    @abstractmethod
+    async def moved(
+        self, provider: str, since: datetime, until: datetime, *, limit: int, after: After | None = None
+    ) -> tuple[After, ...]:
+        """Which payments at a provider were begun before `until` and changed at or after `since`: every one that has a fact
+        from in between, and others. In the order in which they were changed, at most `limit`, those behind `after`."""
+
+
+class Ledger(Collection[Entry], Protocol):
+    """The entries of the books, many of them. None is ever changed or removed."""
+
+    @abstractmethod
+    async def add_all(self, entries: Sequence[Entry]) -> None:
+        """Keep the entries of a posting. Raises AlreadyThere when its source was posted before."""
+
+    @abstractmethod
+    async def balances(self) -> tuple[Balance, ...]:
+        """What each account comes to in each currency, by account and currency; added up where the entries are."""
+
+
 class Work(Protocol):
     """One unit of work in one organisation."""
 
@@ -234,10 +278,21 @@ class Work(Protocol):
     inbox: Collection[Received]
     records: Records
     invoices: Collection[Invoice]
-    payments: Collection[Payment]
+    payments: Payments
     refunds: Collection[Refund]
     links: Collection[PaymentLink]
     checkouts: Collection[Checkout]
+    plans: Collection[Plan]
+    plans_at_providers: Collection[PlanAtProvider]
+    subscriptions: Collection[Subscription]
+    customers_at_providers: Collection[CustomerAtProvider]
+    saved_methods: Collection[SavedMethod]
+    payouts: Collection[Payout]
+    credit_notes: Collection[CreditNote]
+    billing_settings: Collection[BillingSettings]
+    ledger: Ledger
+    reconciliations: Collection[Reconciliation]
+    differences: Collection[Difference]
     audit: Collection[AuditEntry]
 
     @abstractmethod
@@ -252,6 +307,12 @@ class Store(Protocol):
     @abstractmethod
     def of(self, organisation_id: str) -> AbstractAsyncContextManager[Work]:
         """A unit of work that may write."""
+
+    @abstractmethod
+    def together(self, organisation_id: str) -> AbstractAsyncContextManager[Work]:
+        """A unit of work that may write and is meant for many things at once: what it was told to `expect` it answers without
+        asking, and what is written goes out together, at the commit at the latest. So AlreadyThere and StaleWrite may come
+        later than elsewhere; nothing of it all is then written."""
 
     @abstractmethod
     def reading(self, organisation_id: str) -> AbstractAsyncContextManager[Work]:

@@ -1,4 +1,4 @@
-"""The jobs: invoices that became overdue, links that lapsed, refunds left hanging, old rows."""
+"""The jobs: invoices that became overdue, links that lapsed, old rows."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -9,8 +9,6 @@ from typing import Protocol
 import attrs
 
 from application.billing.close_checkouts import CloseCheckouts
-from application.billing.refund import RefundDeclined, RefundPayment
-from application.connections.connect import ProviderUnavailable
 from application.notifications.tell import Tell
 from application.ports.clock import Clock
 from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
@@ -18,9 +16,7 @@ from application.ports.store import StaleWrite, Store
 from domain.billing.bodies import invoice_body
 from domain.billing.invoices import InvoiceState
 from domain.billing.links import CheckoutState, LinkState
-from domain.billing.payments import Refund, RefundState
 from domain.notifications.endpoints import EndpointMode
-from domain.refusals import Conflict
 
 
 class Job(Protocol):
@@ -39,7 +35,7 @@ class Job(Protocol):
 
 
 @attrs.define
-class _Troubles:
+class Troubles:
     """What went wrong on the way."""
 
     errors: list[Exception] = attrs.field(factory=list)
@@ -73,7 +69,7 @@ class MarkOverdue(Job):
 
     async def __call__(self) -> Mapping[str, int]:
         marked = 0
-        troubles = _Troubles()
+        troubles = Troubles()
         now = self._clock.now()
         for organisation in await self._store.organisations():
             late: list[str] = []
@@ -115,7 +111,7 @@ class ExpireLinks(Job):
 
     async def __call__(self) -> Mapping[str, int]:
         expired = closed = 0
-        troubles = _Troubles()
+        troubles = Troubles()
         now = self._clock.now()
         for organisation in await self._store.organisations():
             lapsed: list[str] = []
@@ -153,47 +149,6 @@ class ExpireLinks(Job):
         return [link.id for link in links if link.state is not LinkState.ACTIVE]
 
 
-KEY_LIFE = timedelta(hours=20)
-"""For how long a refund is asked for again by itself: below the 24 hours that Stripe keeps an idempotency key at least
-(docs.stripe.com/api/idempotent_requests)."""
-
-_PATIENCE = timedelta(minutes=2)
-
-
-@attrs.define
-class ResumeRefunds(Job):
-    """A refund whose provider could not be asked, or whose answer was cut off, is asked for again with the same key."""
-
-    _store: Store
-    _clock: Clock
-    _refund: RefundPayment
-    name = "hanging-refunds"
-    every = timedelta(minutes=5)
-    what = "Asks providers again for refunds that got no answer; the same key makes it safe."
-
-    async def __call__(self) -> Mapping[str, int]:
-        done = stuck = 0
-        troubles = _Troubles()
-        now = self._clock.now()
-        for organisation in await self._store.organisations():
-            hanging: list[Refund] = []
-            with troubles.aside():
-                async with self._store.reading(organisation.id) as work:
-                    waiting = await work.refunds.all(state=RefundState.REQUESTED)
-                hanging = [r for r in waiting if now - KEY_LIFE < r.created_at and r.updated_at <= now - _PATIENCE]
-                # An older one is left for a person: the provider may have forgotten its key and would refund twice.
-                stuck += sum(r.created_at <= now - KEY_LIFE for r in waiting)
-            for refund in hanging:
-                with troubles.aside(), suppress(ProviderUnavailable, RefundDeclined, Conflict):
-                    async with self._store.reading(organisation.id) as work:
-                        payment = await work.payments.get(refund.payment_id)
-                        connection = await work.connections.get(payment.connection_id)
-                    await self._refund.carry_out(refund, payment, connection)
-                    done += 1
-        troubles.tell()
-        return {"refunds": done, "stuck": stuck}
-
-
 @attrs.define
 class ExpireWaiting(Job):
     """What its receiver has not fetched in time is expired, also where nobody fetches any more."""
@@ -205,7 +160,7 @@ class ExpireWaiting(Job):
     what = "Expires deliveries that waited too long to be fetched from a polled endpoint."
 
     async def __call__(self) -> Mapping[str, int]:
-        expired, troubles = 0, _Troubles()
+        expired, troubles = 0, Troubles()
         for organisation in await self._store.organisations():
             with troubles.aside():
                 async with self._store.reading(organisation.id) as work:

@@ -5,8 +5,13 @@ from enum import Enum
 
 import attrs
 
+from domain.billing.lines import Discount, Line, Tax
+from domain.billing.settings import Seller
+from domain.billing.totals import Totals, reckon
 from domain.money import Currency, DoesNotFit, Money
 from domain.refusals import Conflict, Fault, Invalid
+
+__all__ = ["Billed", "Discount", "Invoice", "InvoiceState", "Line", "Period", "Reminder", "Tax"]
 
 MAX_LINES = 100
 """Stripe's hosted page takes at most 100 lines (Checkout Session create, line_items)."""
@@ -23,20 +28,24 @@ class InvoiceState(Enum):
     PAID = "paid"
     OVERDUE = "overdue"
     VOID = "void"
+    UNCOLLECTIBLE = "uncollectible"
+    """Written off: it is still owed, and nobody asks for it any more."""
 
 
 @attrs.frozen
-class Line:
-    """One line: quantity times unit price. The price is in the invoice's currency."""
+class Period:
+    """What a subscription's invoice is for."""
 
-    description: str
-    quantity: int
-    unit_price: Money
+    start: datetime
+    end: datetime
 
-    @property
-    def total(self) -> Money:
-        """Quantity times unit price."""
-        return self.unit_price * self.quantity
+
+@attrs.frozen
+class Reminder:
+    """The client was reminded: `day` days after the due day (below zero: before)."""
+
+    day: int
+    at: datetime
 
 
 @attrs.frozen
@@ -52,7 +61,8 @@ class Billed:
 class Invoice:
     """What a client owes.
 
-    paid: captured by all its payments together. refunded: what of that went back. due_on: a calendar day, no zone.
+    paid: captured by all its payments together. refunded: what of that went back. credited: what credit notes took back.
+    due_on: a calendar day, no zone.
     """
 
     id: str
@@ -70,6 +80,16 @@ class Invoice:
     refunded: int = 0
     sent_at: datetime | None = None
     paid_at: datetime | None = None
+    discount: Discount | None = None
+    credited: int = 0
+    opened_at: datetime | None = None
+    reminders: tuple[Reminder, ...] = ()
+    subscription_id: str | None = None
+    period: Period | None = None
+    source: str | None = None
+    """Which bill of a provider's it mirrors (`stripe:in_1`), unique in the organisation."""
+    seller: Seller | None = None
+    """Who it is from, as it was when the invoice was opened."""
     version: int = 1
 
     def __attrs_post_init__(self) -> None:
@@ -79,12 +99,9 @@ class Invoice:
         if len(self.lines) > MAX_LINES:
             faults.append(Fault("lines", f"An invoice has at most {MAX_LINES} lines."))
         for index, line in enumerate(self.lines):
-            if not line.description.strip() or len(line.description) > 500:
-                faults.append(Fault(f"lines.{index}.description", "A description has 1 to 500 characters."))
-            if not 1 <= line.quantity <= 1_000_000:
-                faults.append(Fault(f"lines.{index}.quantity", "A quantity is a whole number from 1 to 1000000."))
-            if line.unit_price.currency != self.currency:
-                faults.append(Fault(f"lines.{index}.unit_price", f"The price is not in {self.currency.code}."))
+            faults.extend(line.faults(f"lines.{index}", self.currency))
+        if self.discount is not None:
+            faults.extend(self.discount.faults("discount"))
         if len(self.memo) > MAX_MEMO:
             faults.append(Fault("memo", f"A memo has at most {MAX_MEMO} characters."))
         if not faults:
@@ -94,17 +111,26 @@ class Invoice:
 
     def _faults_of_total(self) -> list[Fault]:
         try:
-            total = self.total
+            totals = self.totals
         except DoesNotFit as error:
             return [Fault("lines", f"The total does not fit: {error.reason}")]
-        if total.amount <= 0:
-            return [Fault("lines", f"The total is {total}: an invoice asks for more than nothing.")]
+        off = self.discount
+        if off is not None and off.amount is not None and off.amount > totals.subtotal.amount:
+            return [Fault("discount.amount", f"The discount is more than the lines come to ({totals.subtotal}).")]
+        if totals.total.amount <= 0:
+            field = "lines" if off is None else "discount"
+            return [Fault(field, f"The total is {totals.total}: an invoice asks for more than nothing.")]
         return []
 
     @property
+    def totals(self) -> Totals:
+        """Subtotal, discount, tax by rate and total."""
+        return reckon(self.lines, self.discount, self.currency)
+
+    @property
     def total(self) -> Money:
-        """The sum of the lines."""
-        return sum((line.total for line in self.lines), Money.zero(self.currency))
+        """What is asked for, with all taxes and less all discounts. Credit notes are not taken off."""
+        return self.totals.total
 
     @property
     def amount_paid(self) -> Money:
@@ -117,16 +143,40 @@ class Invoice:
         return Money(self.refunded, self.currency)
 
     @property
+    def amount_credited(self) -> Money:
+        """What credit notes took back."""
+        return Money(self.credited, self.currency)
+
+    @property
+    def owed(self) -> Money:
+        """The total less its credit notes."""
+        return self.total - self.amount_credited
+
+    @property
     def amount_due(self) -> Money:
         """What is still to be paid; nothing once it is paid or void."""
         if self.state in (InvoiceState.PAID, InvoiceState.VOID):
             return Money.zero(self.currency)
-        return Money(max(self.total.amount - self.paid, 0), self.currency)
+        return Money(max(self.owed.amount - self._held, 0), self.currency)
 
     @property
     def overpaid(self) -> Money:
-        """What came in beyond the total, for a person to settle."""
-        return Money(max(self.paid - self.total.amount, 0), self.currency)
+        """What is held beyond what is owed, for a person to settle by a refund."""
+        return Money(max(self._held - self.owed.amount, 0), self.currency)
+
+    @property
+    def underpaid(self) -> Money:
+        """What is missing where something was paid; nothing where nothing was."""
+        return self.amount_due if self._held > 0 else Money.zero(self.currency)
+
+    @property
+    def _held(self) -> int:
+        """What came in and did not go back."""
+        return self.paid - self.refunded
+
+    def billed_by(self, provider: str) -> bool:
+        """Whether it mirrors a bill that this provider (a slug) wrote and charges by itself."""
+        return (self.source or "").startswith(f"{provider}:")
 
     def revise(self, now: datetime, **changes: object) -> "Invoice":
         """Change a draft. Raises Conflict once it was sent or opened: the client may already hold it."""
@@ -141,37 +191,78 @@ class Invoice:
         if self.state is InvoiceState.VOID:
             raise Conflict("The invoice is void.")
 
-    def open(self, now: datetime) -> "Invoice":
-        """Make a draft final; any other state stays."""
+    def open(self, now: datetime, seller: Seller | None = None) -> "Invoice":
+        """Make a draft final, from this seller; any other state stays."""
         self.require_payable()
         if self.state is not InvoiceState.DRAFT:
             return self
-        return attrs.evolve(self, state=InvoiceState.OPEN, updated_at=now)
+        return attrs.evolve(self, state=InvoiceState.OPEN, opened_at=now, seller=seller or self.seller, updated_at=now)
 
     def sent(self, now: datetime) -> "Invoice":
         """It was sent to the client."""
         return attrs.evolve(self.open(now), sent_at=now, updated_at=now)
 
     def void(self, now: datetime) -> "Invoice":
-        """Withdraw it. Raises Conflict when something was paid: refund that first."""
+        """Withdraw it. Raises Conflict when something was paid (refund that first) or credited (it stands in the books)."""
         if self.state is InvoiceState.VOID:
             return self
-        if self.paid > self.refunded:
+        if self._held > 0:
             raise Conflict("Something was paid on this invoice; refund it before making the invoice void.")
+        if self.credited:
+            raise Conflict("There is a credit note for this invoice; write another over the rest instead.")
         return attrs.evolve(self, state=InvoiceState.VOID, updated_at=now)
 
+    def write_off(self, now: datetime) -> "Invoice":
+        """Give up what is still owed. A payment that comes all the same opens it again. Raises Conflict."""
+        if self.state is InvoiceState.UNCOLLECTIBLE:
+            return self
+        self.require_payable()
+        if self.state is InvoiceState.DRAFT:
+            raise Conflict("The invoice is a draft: nobody owes it yet.")
+        return attrs.evolve(self, state=InvoiceState.UNCOLLECTIBLE, updated_at=now)
+
+    def credit(self, amount: Money, now: datetime) -> "Invoice":
+        """Take part of it, or all, back. It is paid once nothing is left to pay.
+
+        Raises Conflict for a draft, or one that is void or written off; Invalid naming `amount` beyond what is left.
+        """
+        if self.state in (InvoiceState.DRAFT, InvoiceState.VOID, InvoiceState.UNCOLLECTIBLE):
+            raise Conflict(f"The invoice is {self.state.value}; only what is owed or paid can be credited.")
+        if amount.currency != self.currency:
+            raise Invalid.field("currency", f"The invoice is in {self.currency.code}.")
+        if amount.amount <= 0:
+            raise Invalid.field("amount", "A credit note is over more than nothing.")
+        if amount > self.owed:
+            raise Invalid.field("amount", f"Only {self.owed} of {self.total} can still be credited.")
+        credited = attrs.evolve(self, credited=self.credited + amount.amount, updated_at=now)
+        if credited.state is not InvoiceState.PAID and credited.amount_due.amount == 0:
+            return attrs.evolve(credited, state=InvoiceState.PAID, paid_at=now)
+        return credited
+
+    def reminded(self, day: int, now: datetime) -> "Invoice":
+        """The client was reminded, `day` days after the due day."""
+        return attrs.evolve(self, reminders=(*self.reminders, Reminder(day, now)), updated_at=now)
+
     def settle(self, captured: Money, refunded: Money, now: datetime) -> tuple["Invoice", bool]:
-        """Bring the invoice in line with the sums of its payments' facts.
+        """Bring the invoice in line with the sums of its payments' facts, one payment's new facts at a time.
+
+        What went back before it was ever paid in full has to be paid again; what goes back afterwards does not open it
+        again. A capture and a refund that become known together are one payment's, and the capture came first.
 
         Returns the invoice and whether it became paid by this. The same sums again change nothing.
         """
-        paid_in_full = captured.amount >= self.total.amount
-        became_paid = paid_in_full and self.state not in (InvoiceState.PAID, InvoiceState.VOID)
+        finished = self.state in (InvoiceState.PAID, InvoiceState.VOID)
+        held_at_most = captured.amount - min(self.refunded, refunded.amount)
+        became_paid = not finished and captured.amount > 0 and held_at_most >= self.owed.amount
+        held = captured.amount - refunded.amount
         state = self.state
+        begun = held > 0 and state in (InvoiceState.DRAFT, InvoiceState.OPEN)
         if became_paid:
             state = InvoiceState.PAID
-        elif 0 < captured.amount < self.total.amount and state in (InvoiceState.DRAFT, InvoiceState.OPEN):
+        elif begun or (held > self._held and state is InvoiceState.UNCOLLECTIBLE):
             state = InvoiceState.PARTLY_PAID
+        elif held <= 0 and self._held > 0 and state is InvoiceState.PARTLY_PAID:
+            state = InvoiceState.OPEN
         settled = attrs.evolve(
             self,
             paid=captured.amount,

@@ -38,7 +38,8 @@ class LinkAnswer(Enum):
 
 @attrs.frozen
 class PaymentLink:
-    """A link that lets whoever holds it pay one invoice through one connection."""
+    """A link that lets whoever holds it pay one invoice: through one connection, or through one that they choose, in
+    which case `connection_id` and `provider` are empty."""
 
     id: str
     organisation_id: str
@@ -51,6 +52,11 @@ class PaymentLink:
     expires_at: datetime
     state: LinkState = LinkState.ACTIVE
     version: int = 1
+
+    @property
+    def payer_chooses(self) -> bool:
+        """Whether whoever pays chooses the provider."""
+        return not self.connection_id
 
     def live(self, now: datetime) -> bool:
         """Whether it can be used."""
@@ -102,6 +108,10 @@ class Checkout:
     reference: str | None = None
     url: str | None = None
     version: int = 1
+
+    def at(self, connection_id: str) -> bool:
+        """Whether it was opened through this connection."""
+        return self.connection_id == connection_id
 
     def reusable(self, due: Money, now: datetime) -> bool:
         """Whether someone who clicks now can be sent there: still open, for the right amount, with time enough."""

@@ -40,6 +40,8 @@ class Connection:
     last_error: str | None = None
     last_error_at: datetime | None = None
     webhook_reference: str | None = None
+    account_reference: str | None = None
+    """The account's id at the provider (payment providers): what customers, plans and payments there belong to."""
     version: int = 1
 
     def __attrs_post_init__(self) -> None:
@@ -50,13 +52,14 @@ class Connection:
         """Whether it may be used."""
         return self.state in (ConnectionState.CONNECTED, ConnectionState.FAILING)
 
-    def worked(self, now: datetime, account: str | None = None) -> "Connection":
+    def worked(self, now: datetime, account: str | None = None, account_reference: str | None = None) -> "Connection":
         """The provider answered as it should."""
         state = ConnectionState.CONNECTED if self.state is ConnectionState.FAILING else self.state
         return attrs.evolve(
             self,
             state=state,
             account=account or self.account,
+            account_reference=account_reference or self.account_reference,
             last_used_at=now,
             last_error=None if state is ConnectionState.CONNECTED else self.last_error,
         )

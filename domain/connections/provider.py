@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from domain.connections.abilities import Ability, Support
 from domain.refusals import Fault, Invalid
 
 
@@ -38,6 +39,7 @@ class Field:
     """One thing a person types to connect.
 
     secret: sealed, never shown again. url: an http(s) address, checked by the guard. prefixes: it begins with one.
+    choices: it is one of these.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Field:
     prefixes: tuple[str, ...] = ()
     default: str | None = None
     help: str = ""
+    choices: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -65,8 +68,10 @@ class Provider:
     targets: tuple[str, ...] = ()
     """What a notification through it may name beside the connection, such as `to` (mail addresses) or `thread_id`."""
     receives_webhooks: bool = False
+    abilities: Mapping[Ability, Support] = attrs.field(factory=dict, hash=False)
+    """For a payment provider: what it can do, what the hub does in its stead; what is not named, nobody does."""
     live_marker: tuple[str, str] | None = None
-    """(field, text within it) that tells a live connection from a test one, such as ("secret_key", "_live_")."""
+    """(field, text within it) that tells a live connection from a test one: ("secret_key", "_live_"), ("mode", "live")."""
 
     def read(self, given: Mapping[str, str | None]) -> tuple[dict[str, str], dict[str, str]]:
         """Sort what was typed into (settings, secrets). Raises Invalid naming every field that is wrong."""
@@ -86,6 +91,9 @@ class Provider:
             if field.prefixes and not value.startswith(field.prefixes):
                 faults.append(Fault(field.name, f"{field.label} begins with {' or '.join(field.prefixes)}."))
                 continue
+            if field.choices and value not in field.choices:
+                faults.append(Fault(field.name, f"{field.label} is one of {', '.join(field.choices)}."))
+                continue
             if field.url and not _is_http(value):
                 faults.append(Fault(field.name, f"{field.label} is an http(s) address."))
                 continue
@@ -94,12 +102,12 @@ class Provider:
             raise Invalid(*faults)
         return settings, secrets
 
-    def is_live(self, secrets: Mapping[str, str]) -> bool:
+    def is_live(self, fields: Mapping[str, str]) -> bool:
         """Whether real money or real people are at the other end."""
         if self.live_marker is None:
             return True
         field, text = self.live_marker
-        return text in secrets.get(field, "")
+        return text in fields.get(field, "")
 
 
 def _is_http(value: str) -> bool:

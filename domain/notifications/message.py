@@ -32,6 +32,15 @@ class Action:
 
 
 @attrs.frozen
+class Attachment:
+    """A document that goes with it, where the channel can carry one: its file's name, its media type, its bytes."""
+
+    name: str
+    media_type: str
+    content: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
 class Message:
     """What is to be said. Plain text throughout: a channel escapes it in its own way.
 
@@ -45,3 +54,4 @@ class Message:
     action: Action | None = None
     tone: Tone = Tone.NEUTRAL
     source: str = "Patchbay"
+    attachments: tuple[Attachment, ...] = ()

@@ -16,6 +16,11 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROLS_OR_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
+def holds_controls(text: str) -> bool:
+    """Whether it has control characters other than tabs and line ends, or unpaired surrogates."""
+    return _CONTROLS.search(text.replace("\r\n", "\n")) is not None
+
+
 def read_text(given: Any, at: str, maximum: int, *, lines: bool = False) -> str:
     """A trimmed text in Unicode's composed form (NFC), at most `maximum` characters.
 

@@ -9,6 +9,8 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from entrypoints.api import access, bodies, errors, idempotency, paging, versions
+from entrypoints.api.billing_settings import BillingSettingsApi
+from entrypoints.api.books import LedgerBooks, Reconciliations
 from entrypoints.api.deliveries import Deliveries
 from entrypoints.api.document import openapi, tell_of_problems
 from entrypoints.api.events import Events
@@ -19,11 +21,15 @@ from entrypoints.api.integrations import Integrations, Notifications
 from entrypoints.api.invoices import Invoices
 from entrypoints.api.jwks import Jwks, WebhookSigningKey
 from entrypoints.api.keys import Audit, Keys
+from entrypoints.api.payers import Payers
 from entrypoints.api.payments import Billing, Payments
+from entrypoints.api.payouts import PaidOut
+from entrypoints.api.plans import PlanRoutes
 from entrypoints.api.polling import Polling
 from entrypoints.api.record_schemas import RecordSchemas
 from entrypoints.api.replays import Replays
 from entrypoints.api.statistics import DeliveryStatistics, EndpointStatistics
+from entrypoints.api.subscriptions import SubscriptionRoutes
 from entrypoints.api.webhooks import Webhooks
 from entrypoints.api.work import CONTROLLERS as RECORDS
 from entrypoints.wiring import Hub
@@ -34,6 +40,7 @@ MAX_BODY = 1024 * 1024
 API: tuple[ControllerRouterHandler, ...] = (
     Audit,
     Billing,
+    BillingSettingsApi,
     Deliveries,
     DeliveryStatistics,
     EndpointStatistics,
@@ -42,11 +49,17 @@ API: tuple[ControllerRouterHandler, ...] = (
     Integrations,
     Invoices,
     Keys,
+    LedgerBooks,
     Notifications,
+    Payers,
+    PaidOut,
     Payments,
+    PlanRoutes,
     Polling,
     ProviderWebhooks,
+    Reconciliations,
     Replays,
+    SubscriptionRoutes,
     WebhookSigningKey,
     Webhooks,
     *RECORDS,

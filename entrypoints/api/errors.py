@@ -15,6 +15,7 @@ from application.once import KeyReused
 from application.ports.leases import Held
 from application.ports.outgoing import AddressRefused
 from application.ports.store import StaleWrite
+from domain.connections.abilities import NotOffered
 from domain.organisations import Unauthenticated
 from domain.refusals import Conflict, Forbidden, Invalid, NotFound, Refusal, Stale
 
@@ -33,6 +34,7 @@ STATUSES: tuple[tuple[type[Exception], int, str, str], ...] = (
     (KeyReused, 422, "idempotency-key-reused", "Idempotency-Key used before"),
     (AddressRefused, 422, "address-refused", "Address refused"),
     (ProviderUnavailable, 503, "provider-unavailable", "Provider unavailable"),
+    (NotOffered, 422, "not-offered", "Not offered by the provider"),
     (Invalid, 422, "invalid", "Not valid"),
     (Refusal, 422, "refused", "Refused"),
 )
@@ -46,6 +48,17 @@ _HTTP = {
     415: ("wrong-type", "Wrong type"),
 }
 
+
+_BEING_DONE = {
+    "charge": "The invoice is being charged",
+    "pages": "A payment page of the invoice is being opened",
+    "payment": "The payment is being looked at",
+    "payout": "The payout is being worked on",
+    "refund": "Another refund of the payment is being asked for",
+    "sending": "The refund is being sent",
+    "subscription": "The subscription is being changed or renewed",
+}
+"""What somebody else is doing, by how the name of a lease begins; the names themselves are ours alone."""
 
 _TOO_LARGE = "A request's body has at most 1 MiB; a batch of events 8 MiB."
 
@@ -93,10 +106,25 @@ def problem(
     )
 
 
+def refused(error: Exception) -> Problem:
+    """What is answered to a refusal, for one that is kept to be answered again; the request's id is not part of it."""
+    status, name, title = next((s, n, t) for kind, s, n, t in STATUSES if isinstance(error, kind))
+    reason = _reason(error)
+    faults = [FaultView(fault.field, fault.reason) for fault in getattr(error, "faults", ())]
+    return Problem(f"urn:problem:patchbay:{name}", title, status, reason, faults)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Held) and error.name is not None:
+        kind = error.name.partition(":")[0]
+        return f"{_BEING_DONE.get(kind, 'It is being worked on')} at this moment. Try again in a second."
+    return getattr(error, "reason", None) or str(error)
+
+
 def on_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A rule said no."""
     status, name, title = next((s, n, t) for kind, s, n, t in STATUSES if isinstance(error, kind))
-    reason = getattr(error, "reason", None) or str(error)
+    reason = _reason(error)
     faults = tuple(FaultView(fault.field, fault.reason) for fault in getattr(error, "faults", ()))
     headers = {}
     if status == 401:

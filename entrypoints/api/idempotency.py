@@ -6,6 +6,7 @@ being done is 409. Keys belong to an organisation and are kept as long as finish
 
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -17,12 +18,15 @@ from litestar.params import HeaderParameter
 
 from application.caller import Caller
 from application.once import Once
-from application.ports.leases import Leases
+from application.ports.leases import Held, Leases
 from application.ports.store import Answer, Store
 from application.ports.vault import Vault
-from domain.refusals import Invalid
+from domain.refusals import Invalid, Refusal
+from entrypoints.api.errors import PROBLEM_JSON, refused
 
 _HELD = timedelta(seconds=20)
+
+_IN_FLIGHT = "A request with this Idempotency-Key is still being carried out: ask again in a moment, with the same key."
 
 
 class AlreadyAnswered(Exception):
@@ -31,6 +35,15 @@ class AlreadyAnswered(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.key)
         self.answer = answer
+
+
+class KeyInFlight(Held):
+    """A call with this key is being done at this moment."""
+
+    @property
+    def reason(self) -> str:
+        """What the caller is told."""
+        return str(self)
 
 
 @attrs.frozen
@@ -59,7 +72,11 @@ class Idempotency:
                 headers["location"] = location(result)
             return status, self.seal(msgspec.json.encode(shown)), headers
 
-        return Once(self.key, self.request_hash, render)
+        def refuse(refusal: Refusal) -> tuple[int, bytes, Mapping[str, str]]:
+            problem = refused(refusal)
+            return problem.status, self.seal(msgspec.json.encode(problem)), {"content-type": PROBLEM_JSON}
+
+        return Once(self.key, self.request_hash, render, refuse)
 
 
 IdempotencyKey = Annotated[
@@ -80,13 +97,17 @@ async def provide_idempotency(
     vault: NamedDependency[Vault],
     idempotency_key: IdempotencyKey = None,
 ) -> AsyncGenerator[Idempotency, None]:
-    """Holds the key while the call is being done. Raises Held, KeyReused, AlreadyAnswered, Invalid."""
+    """Holds the key while the call is being done. Raises KeyInFlight, KeyReused, AlreadyAnswered, Invalid."""
     body = await request.body()
     idempotency = keyed(caller, vault, request.method, request.url.path, body, idempotency_key)
     if idempotency.key is None:
         yield idempotency
         return
-    async with leases.hold(f"once:{caller.organisation_id}:{idempotency.key}", for_=_HELD):
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(leases.hold(f"once:{caller.organisation_id}:{idempotency.key}", for_=_HELD))
+        except Held as held:
+            raise KeyInFlight(_IN_FLIGHT) from held
         async with store.reading(caller.organisation_id) as work:
             earlier = await work.answers.find(idempotency.key)
         if earlier is not None:

@@ -3,6 +3,7 @@
 Most go through the door in front of the framework (webhook_door.py); what is unusual, and every refusal, comes here.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -25,6 +26,20 @@ has them try again (Stripe for three days, docs.stripe.com/webhooks)."""
 UNAVAILABLE = (503, "inbox-unavailable", "Not kept, send it again")
 
 
+OTHER_ADDRESSES: Mapping[str, str] = {
+    "/api/billing/webhooks/flutterwave": "flutterwave",
+    "/api/billing/webhooks/stripe": "stripe",
+    "/api/payments/paypal/webhook": "paypal",
+    "/api/payments/stripe/webhook": "stripe",
+    "/api/webhooks/stripe": "stripe",
+}
+"""Addresses beside /api/integrations/{provider}/webhook, and whose they are."""
+
+
+def _addresses(provider: str) -> list[str]:
+    return [path for path, whose in OTHER_ADDRESSES.items() if whose == provider]
+
+
 class Taken(msgspec.Struct, frozen=True):
     """The webhook was taken in. `duplicate` when it had come before."""
 
@@ -33,7 +48,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class ProviderWebhooks(Controller):
-    """The doors for providers. Stripe's is known under four addresses; all lead to the same handler."""
+    """The doors for providers. Some are known under several addresses; all lead to the same handler."""
 
     tags = ("Provider webhooks",)
 
@@ -61,7 +76,7 @@ class ProviderWebhooks(Controller):
         return await _take(receive_webhook, request, provider)
 
     @post(
-        ["/api/billing/webhooks/stripe", "/api/payments/stripe/webhook", "/api/webhooks/stripe"],
+        _addresses("stripe"),
         public=True,
         status_code=200,
         summary="Stripe's webhook (other addresses)",
@@ -71,6 +86,20 @@ class ProviderWebhooks(Controller):
     ) -> Response[Taken]:
         """The same as /api/integrations/stripe/webhook."""
         return await _take(receive_webhook, request, "stripe")
+
+    @post(_addresses("paypal"), public=True, status_code=200, summary="PayPal's webhook (other address)")
+    async def take_paypal(
+        self, request: Request[Any, Any, Any], receive_webhook: NamedDependency[ReceiveWebhook]
+    ) -> Response[Taken]:
+        """The same as /api/integrations/paypal/webhook."""
+        return await _take(receive_webhook, request, "paypal")
+
+    @post(_addresses("flutterwave"), public=True, status_code=200, summary="Flutterwave's webhook (other address)")
+    async def take_flutterwave(
+        self, request: Request[Any, Any, Any], receive_webhook: NamedDependency[ReceiveWebhook]
+    ) -> Response[Taken]:
+        """The same as /api/integrations/flutterwave/webhook."""
+        return await _take(receive_webhook, request, "flutterwave")
 
 
 async def _take(

@@ -21,7 +21,8 @@ from entrypoints.api.paging import Listing, listing
 class ReceivedView(msgspec.Struct, frozen=True):
     """A provider's webhook as it was taken in, and what became of it.
 
-    `error` is why it was ignored or skipped, or the traceback of its last try, without what looks like a secret.
+    `error` is why it was ignored or skipped, or what went wrong at its last try (a sentence; a
+    traceback where nobody expected it), without what looks like a secret.
     `object` is what it is about: webhooks about one object are handled one after the other. `found_by` is `event list`
     for one that no webhook brought.
     """
@@ -127,7 +128,7 @@ class Inbox(Controller):
     async def get_received(
         self, caller: NamedDependency[Caller], store: NamedDependency[Store], received_id: FromPath[str]
     ) -> ReceivedDetail:
-        """With the traceback of its last try, if that failed."""
+        """With what went wrong at its last try, if that failed."""
         async with store.reading(caller.organisation_id) as work:
             received = await work.inbox.get(received_id)
         return ReceivedDetail(ReceivedView.of(received), dict(received.headers), len(received.body))

@@ -18,6 +18,7 @@ from application.notifications.try_out import TryOut
 from application.ports.providers import Providers
 from application.ports.store import Slice, Store
 from domain.connections.connection import ConnectionState
+from domain.connections.provider import Capability, Provider
 from domain.organisations import Scope
 from domain.refusals import Invalid
 from entrypoints.api.idempotency import Idempotency
@@ -210,10 +211,13 @@ class Integrations(Controller):
     async def list_providers(
         self, caller: NamedDependency[Caller], store: NamedDependency[Store], providers: NamedDependency[Providers]
     ) -> list[ProviderView]:
-        """Every provider, what it offers, what it takes to connect, and whether it is configured."""
+        """Every provider, what it offers, what it takes to connect, and whether it is configured.
+
+        For one that takes payments also its currencies, and who does what: the provider, the hub in its stead, or nobody.
+        """
         async with store.reading(caller.organisation_id) as work:
             configured = {c.provider for c in await work.connections.all(state=_SHOWN)}
-        return [ProviderView.of(p, p.slug in configured) for p in providers.all()]
+        return [ProviderView.of(p, p.slug in configured, _currencies(providers, p)) for p in providers.all()]
 
     @post("/", scope=Scope.INTEGRATIONS_WRITE, summary="Create a connection")
     async def create_connection(
@@ -392,3 +396,8 @@ class Integrations(Controller):
         """At once; a hosted page that is open for it is closed at the provider."""
         link = await expire_payment_link(caller, invoice_id=invoice_id, provider=provider)
         return PaymentLinkView.of(link, create_payment_link.url(link))
+
+
+def _currencies(providers: Providers, provider: Provider) -> frozenset[str]:
+    takes = Capability.PAYMENTS in provider.offers
+    return providers.payments(provider.slug).currencies if takes else frozenset()

@@ -18,14 +18,13 @@ from application.ports.inbox import InboxUnavailable
 from domain.refusals import Refusal
 from entrypoints.api.errors import PROBLEM_JSON, Problem
 from entrypoints.api.hot_door import read_body
-from entrypoints.api.inbound import RETRY_AFTER_S, UNAVAILABLE, Taken, refuse_odd_headers
+from entrypoints.api.inbound import OTHER_ADDRESSES, RETRY_AFTER_S, UNAVAILABLE, Taken, refuse_odd_headers
 from entrypoints.wiring import Hub
 
 MAX_BODY = 1024 * 1024
 """As app.MAX_BODY; a larger one is refused by the application behind."""
 
 _PATH = re.compile(r"/api/integrations/([A-Za-z0-9_-]{1,60})/webhook(?:/([A-Za-z0-9_]{1,64}))?/?")
-_OTHERS = {"/api/billing/webhooks/stripe", "/api/payments/stripe/webhook", "/api/webhooks/stripe"}
 
 
 @attrs.define(eq=False)
@@ -87,7 +86,7 @@ def _made(
 
 def _template(connection_id: str | None, path: str) -> str:
     """The route's pattern, for the metrics: no connection's id in a label."""
-    if path in _OTHERS:
+    if path in OTHER_ADDRESSES:
         return path
     return "/api/integrations/{provider}/webhook" + ("/{connection_id}" if connection_id else "")
 
@@ -95,7 +94,7 @@ def _template(connection_id: str | None, path: str) -> str:
 def _addressed(scope: Any) -> tuple[str, str | None] | None:
     """The provider and the connection that a path names."""
     path = scope["path"]
-    if path in _OTHERS:
-        return "stripe", None
+    if path in OTHER_ADDRESSES:
+        return OTHER_ADDRESSES[path], None
     found = _PATH.fullmatch(path)
     return (found[1], found[2]) if found else None

@@ -10,21 +10,30 @@ from litestar.types import ControllerRouterHandler
 
 from domain.refusals import NotFound
 from entrypoints.console.audit import AuditPages
+from entrypoints.console.billing_settings import BillingSettingsPages
+from entrypoints.console.books import LedgerPages
 from entrypoints.console.connections import ConnectionPages
 from entrypoints.console.deliveries import DeliveryPages
 from entrypoints.console.errors import HANDLERS
 from entrypoints.console.events import EventPages
 from entrypoints.console.inbox import InboxPages
+from entrypoints.console.invoice_deeds import InvoiceDeeds
+from entrypoints.console.invoice_form import InvoiceFormPages
 from entrypoints.console.invoices import InvoicePages
 from entrypoints.console.jobs import JobPages
 from entrypoints.console.keys import KeyPages
 from entrypoints.console.notifications import NotificationPages
 from entrypoints.console.overview import Overview
 from entrypoints.console.pages import ICON, STYLE, Form, Page
+from entrypoints.console.payers import PayerPages
 from entrypoints.console.payments import PaymentPages
+from entrypoints.console.payouts import PayoutPages
+from entrypoints.console.plans import PlanPages
+from entrypoints.console.reconciliations import ReconciliationPages
 from entrypoints.console.replays import ReplayPages
 from entrypoints.console.session import SignInPages, check_form, recognise
 from entrypoints.console.statistics import StatisticsPages
+from entrypoints.console.subscriptions import SubscriptionPages
 from entrypoints.console.webhooks import WebhookPages
 
 
@@ -66,17 +75,26 @@ CONSOLE = Router(
         Overview,
         SignInPages,
         AuditPages,
+        BillingSettingsPages,
         ConnectionPages,
         DeliveryPages,
         EventPages,
         InboxPages,
+        InvoiceDeeds,
+        InvoiceFormPages,
         InvoicePages,
         JobPages,
         KeyPages,
+        LedgerPages,
         NotificationPages,
+        PayerPages,
         PaymentPages,
+        PayoutPages,
+        ReconciliationPages,
+        PlanPages,
         ReplayPages,
         StatisticsPages,
+        SubscriptionPages,
         WebhookPages,
         style,
         icon,

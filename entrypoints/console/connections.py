@@ -11,8 +11,9 @@ from application.inbox.sweep import reading_of
 from application.ports.leases import Held
 from application.ports.store import AlreadyThere, Store
 from domain.connections.connection import ConnectionState
-from domain.connections.provider import Provider
+from domain.connections.provider import Capability, Provider
 from domain.refusals import Refusal
+from entrypoints.api.views.connecting import matrix
 from entrypoints.console.pages import REFUSED, Form, Notice, Page
 
 
@@ -119,7 +120,15 @@ class ConnectionPages(Controller):
 def _form(
     page: Page, manifest: Provider, typed: dict[str, str], *, refused: Refusal | Held | None = None
 ) -> Response[str]:
-    return page("connect.html", refused=refused, provider=manifest, typed=typed, once=page.ids.token())
+    return page(
+        "connect.html",
+        refused=refused,
+        provider=manifest,
+        typed=typed,
+        once=page.ids.token(),
+        abilities=matrix(manifest),
+        currencies=_currencies(page, manifest),
+    )
 
 
 async def _show(
@@ -148,4 +157,12 @@ async def _show(
         webhook_url=f"{page.public_url}/api/integrations/{manifest.slug}/webhook/{connection.id}",
         changing=typed is not None,
         reading=reading,
+        abilities=matrix(manifest),
+        currencies=_currencies(page, manifest),
     )
+
+
+def _currencies(page: Page, manifest: Provider) -> list[str]:
+    """In which ones it takes money; none for a provider that takes no payments."""
+    takes = Capability.PAYMENTS in manifest.offers
+    return sorted(page.hub.providers.payments(manifest.slug).currencies) if takes else []

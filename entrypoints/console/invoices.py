@@ -13,6 +13,7 @@ from application.caller import Caller
 from application.ports.leases import Held
 from application.ports.store import AlreadyThere, Slice, Work
 from domain.audit import AuditEntry
+from domain.billing.dunning import ASKED_FOR
 from domain.billing.invoices import Invoice, InvoiceState
 from domain.billing.payments import Payment, PaymentState, Refund, RefundState
 from domain.catalogue import CATALOGUE
@@ -25,6 +26,7 @@ from entrypoints.console.pages import REFUSED, Form, Notice, Page
 from entrypoints.console.rendering import told, tone, words
 
 _STATES = {state.value: state for state in InvoiceState}
+_CREDITED = (*ASKED_FOR, InvoiceState.PAID)
 _TOGETHER = timedelta(seconds=2)
 _TOLD = tuple(name for name in CATALOGUE if name.startswith(("invoice.", "payment.")))
 
@@ -58,7 +60,7 @@ class InvoicePages(Controller):
     @get("/{invoice_id:str}")
     async def show(self, page: Page, invoice_id: str) -> Response[str]:
         """One invoice."""
-        return await _show(page, invoice_id)
+        return await show_invoice(page, invoice_id)
 
     @post("/{invoice_id:str}/link")
     async def create_link(
@@ -68,7 +70,7 @@ class InvoicePages(Controller):
         try:
             await create_payment_link(caller, invoice_id=invoice_id, provider=form.text("connection") or None)
         except REFUSED as refused:
-            return await _show(page, invoice_id, refused=refused)
+            return await show_invoice(page, invoice_id, refused=refused)
         return page.go(f"/console/invoices/{invoice_id}", done="link-created")
 
     @post("/{invoice_id:str}/expire-link")
@@ -79,7 +81,7 @@ class InvoicePages(Controller):
         try:
             await expire_payment_link(caller, invoice_id=invoice_id, provider=form.text("provider"))
         except REFUSED as refused:
-            return await _show(page, invoice_id, refused=refused)
+            return await show_invoice(page, invoice_id, refused=refused)
         return page.go(f"/console/invoices/{invoice_id}", done="link-expired")
 
     @post("/{invoice_id:str}/send")
@@ -99,7 +101,7 @@ class InvoicePages(Controller):
         except AlreadyThere:
             pass  # the same form a second time
         except REFUSED as refused:
-            return await _show(page, invoice_id, refused=refused, typed=form.typed, form="send")
+            return await show_invoice(page, invoice_id, refused=refused, typed=form.typed, form="send")
         return page.go(f"/console/invoices/{invoice_id}", done="sent")
 
     @post("/{invoice_id:str}/void")
@@ -108,7 +110,7 @@ class InvoicePages(Controller):
         try:
             await void_invoice(caller, invoice_id)
         except REFUSED as refused:
-            return await _show(page, invoice_id, refused=refused)
+            return await show_invoice(page, invoice_id, refused=refused)
         return page.go(f"/console/invoices/{invoice_id}", done="voided")
 
     @post("/{invoice_id:str}/refund")
@@ -132,11 +134,11 @@ class InvoicePages(Controller):
         except AlreadyThere:
             pass  # the same form a second time: the money goes back once
         except REFUSED as refused:
-            return await _show(page, invoice_id, refused=refused, typed=form.typed, form=payment_id)
+            return await show_invoice(page, invoice_id, refused=refused, typed=form.typed, form=payment_id)
         return page.go(f"/console/invoices/{invoice_id}", done="refunded")
 
 
-async def _show(
+async def show_invoice(
     page: Page,
     invoice_id: str,
     *,
@@ -145,12 +147,14 @@ async def _show(
     typed: dict[str, str] | None = None,
     form: str = "",
 ) -> Response[str]:
+    """The invoice's page. `typed`: what was typed into the form named `form`, which was refused."""
     manifests = {manifest.slug: manifest for manifest in page.hub.providers.all()}
     async with page.reading() as work:
         invoice = await work.invoices.get(invoice_id)
         payments = await work.payments.all(invoice_id=invoice_id)
         refunds = {p.id: await work.refunds.all(payment_id=p.id) for p in payments}
         links = (await work.links.all(invoice_id=invoice_id))[::-1]
+        notes = await work.credit_notes.all(invoice_id=invoice_id)
         connections = [c for c in await work.connections.all() if c.connected]
         history = await _history(work, invoice, payments, refunds, tuple(link.id for link in links))
     urls = page.hub.resolve(CreatePaymentLink)
@@ -159,6 +163,10 @@ async def _show(
         refused=refused,
         notice=notice,
         invoice=invoice,
+        totals=invoice.totals,
+        notes=notes,
+        may_credit=invoice.state in _CREDITED and bool(invoice.owed),
+        may_give_up=invoice.state in ASKED_FOR,
         payments=payments,
         refunds=refunds,
         refundable={p.id: _refundable(p, refunds[p.id]) for p in payments},

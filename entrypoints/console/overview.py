@@ -8,16 +8,19 @@ from litestar import Controller, Response, get
 
 from application.ports.store import Slice, Work
 from domain.billing.invoices import InvoiceState
+from domain.billing.payments import Payment, PaymentState
 from domain.connections.connection import Connection, ConnectionState
 from domain.inbox import InboxState
 from domain.notifications.deliveries import DeliveryState
 from domain.notifications.endpoints import EndpointState
 from entrypoints.console.gathering import Gathered, destination_of, destinations, gather
 from entrypoints.console.pages import Page
+from entrypoints.console.reader import Reader
 
 _A_DAY = timedelta(days=1)
 _A_MONTH = timedelta(days=30)
 _LISTED = 8
+_OPEN_QUESTIONS = (PaymentState.CONFLICTED, PaymentState.DISPUTED, PaymentState.UNKNOWN)
 
 
 @attrs.frozen
@@ -39,7 +42,7 @@ class Overview(Controller):
         now = page.reader.now
         async with page.reading() as work:
             connections = [c for c in await work.connections.all() if c.state is not ConnectionState.DISCONNECTED]
-            concerns, failed = await _concerns(work, connections, now)
+            concerns, failed = await _concerns(work, connections, page.reader)
             events = (await work.events.page(Slice(_LISTED))).items
             pending, more_pending = await gather(work.deliveries, state=DeliveryState.PENDING)
             delivered, more_delivered = await gather(
@@ -59,6 +62,14 @@ class Overview(Controller):
             )
 
 
+def _question(payment: Payment) -> str:
+    if payment.conflict is not None:
+        return payment.conflict
+    if payment.state is PaymentState.DISPUTED:
+        return "the payer's bank disputes it"
+    return "the provider has not said yet whether it was charged"
+
+
 async def _money(work: Work, now: datetime) -> dict[str, Gathered]:
     """What is open, overdue, and came in within a month."""
     open_, more_open = await gather(work.invoices, state=(InvoiceState.OPEN, InvoiceState.PARTLY_PAID))
@@ -72,13 +83,17 @@ async def _money(work: Work, now: datetime) -> dict[str, Gathered]:
     }
 
 
-async def _concerns(work: Work, connections: Sequence[Connection], now: datetime) -> tuple[list[Concern], Gathered]:
+async def _concerns(work: Work, connections: Sequence[Connection], reader: Reader) -> tuple[list[Concern], Gathered]:
     """What waits for a person, the worst first; and how many deliveries failed within a day."""
+    now = reader.now
     concerns: list[Concern] = []
     for connection in connections:
         if connection.state is ConnectionState.FAILING:
             text = f"{connection.name}: {connection.last_error or 'the last call failed'}"
             concerns.append(Concern("bad", text, f"/console/connections/{connection.id}", connection.last_error_at))
+    for payment in (await work.payments.page(Slice(_LISTED), state=_OPEN_QUESTIONS)).items:
+        text = f"A payment of {reader.money(payment.captured or payment.asked)} at {payment.provider}: {_question(payment)}"
+        concerns.append(Concern("bad", text, f"/console/payments/{payment.id}", payment.updated_at))
     for endpoint in await work.endpoints.all(state=EndpointState.DISABLED):
         text = f"Webhook {endpoint.name or endpoint.url} was switched off: {endpoint.reason}"
         concerns.append(Concern("bad", text, f"/console/webhooks/{endpoint.id}", endpoint.updated_at))

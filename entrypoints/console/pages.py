@@ -46,26 +46,38 @@ REFUSED = (Refusal, Held)
 
 DONE: Mapping[str, str] = {
     "connected": "Connected.",
+    "credited": "The credit note is written.",
     "disconnected": "Disconnected. Its credentials are forgotten.",
     "changed": "Saved.",
     "endpoint-removed": "The endpoint is removed, and what waited for it is cancelled.",
     "handled-again": "It is handled again in a moment.",
+    "invoice-written": "The draft is written. Look at it, then send it.",
     "key-revoked": "The key is revoked; it is useless from now on.",
     "link-created": "The payment link is ready to copy.",
     "link-expired": "The payment link is expired; nobody can pay by it any more.",
+    "method-forgotten": "The payment method is forgotten; nothing is charged to it any more.",
     "notification-created": "The notification is set up. Send a test to see it arrive.",
     "notification-removed": "The notification is removed.",
+    "difference-fixed": "It is fixed, and who did it is written down. The next comparison says whether it agrees.",
+    "payout-created": "The payout is on its way.",
+    "reconciliation-started": "It begins within a minute. This page looks again by itself.",
     "paused": "Paused. Nothing is sent there until it is switched on again.",
+    "reminded": "The reminder is on its way by mail.",
+    "plan-made": "The plan is made; clients can subscribe to it.",
     "refunded": "The refund is on its way.",
     "replay-cancelled": "The replay is stopped. What it had made is delivered.",
     "replay-started": "The replay has begun.",
+    "resolved": "It is settled, and who did it is written down.",
     "resumed": "Switched on.",
     "sent": "The invoice is on its way by mail.",
     "sent-again": "It is sent again: this is the new delivery.",
     "skipped": "Skipped: it is not tried any more, and what waited behind it goes on.",
+    "subscription-ends": "The end is set.",
+    "subscription-made": "The subscription is made. Send the client the address, if there is one.",
     "tested": "The test was sent; this is what came of it.",
     "tried-now": "It is tried now.",
     "voided": "The invoice is void; nobody can pay it any more.",
+    "written-off": "The invoice is written off. If the client pays after all, it is open again.",
 }
 """What a page says after a form was done; the address names the sentence, so nobody can put words in our mouth."""
 
@@ -131,6 +143,11 @@ class Page:
         """The hub's own address."""
         return self.hub.settings.public_url
 
+    async def done_before(self, once: Once) -> bool:
+        """Whether this very form was done already: for deeds that ask a provider before they are written down."""
+        async with self.reading() as work:
+            return await work.answers.find(once.key) is not None
+
     def reading(self) -> AbstractAsyncContextManager[Work]:
         """A unit of work in the visitor's organisation that only reads."""
         store: Store = self.hub.resolve(Store)  # type: ignore[type-abstract]
@@ -164,6 +181,7 @@ class Page:
                 "icon": ICON,
                 "cursor_given": self.choice("cursor") is not None,
                 "public_url": self.public_url,
+                "provider_names": {provider.slug: provider.name for provider in self.hub.providers.all()},
                 "request_id": self.request.scope.get("request_id", ""),
                 **context,
             }

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from domain.billing.lines import percent
 from domain.events import Event
 from domain.money import Money
 from domain.notifications.composing import compose
@@ -19,10 +20,11 @@ from entrypoints.console.reader import Reader
 
 TONES: Mapping[str, str] = {
     **dict.fromkeys(("good", "paid", "delivered", "connected", "active", "handled", "succeeded", "completed"), "good"),
-    **dict.fromkeys(("open", "pending", "requested"), "info"),
-    **dict.fromkeys(("partly_paid", "partially_refunded", "refunded", "retry", "paused", "ignored"), "care"),
+    **dict.fromkeys(("open", "pending", "requested", "trialing"), "info"),
+    **dict.fromkeys(("partly_paid", "partially_refunded", "refunded", "retry", "paused", "ignored", "unknown"), "care"),
     Tone.WARNING.value: "care",
-    **dict.fromkeys(("bad", "overdue", "failed", "failing", "disabled", "refused", "gone", "conflicted"), "bad"),
+    **dict.fromkeys(("bad", "overdue", "past_due", "failed", "failing", "disabled", "refused", "gone"), "bad"),
+    **dict.fromkeys(("conflicted", "disputed"), "bad"),
 }
 """How a state is meant, for its badge; any other is quiet."""
 
@@ -43,7 +45,9 @@ def environment(*folders: Path) -> Environment:
         "moment": _moment,
         "money": _money,
         "number": _number,
+        "percent": percent,
         "pretty": pretty,
+        "provider_name": _provider_name,
         "share": _share,
         "short": short,
         "told": told,
@@ -67,6 +71,12 @@ def short(id: str) -> str:
 def told(event: Event) -> Message:
     """An event in words, as its notices say it."""
     return compose(event, organisation="", console_url=None)
+
+
+@pass_context
+def _provider_name(context: Context, slug: str) -> str:
+    """What a provider calls itself, as its manifest has it: `PayPal` for `paypal`."""
+    return str(context.get("provider_names", {}).get(slug, slug))
 
 
 def words(state: Enum | str) -> str:

@@ -6,35 +6,50 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import attrs
 import httpx
 from rich.console import Console
 
+from adapters.clock import RandomIds
 from adapters.logs import configure_logs
 from application.caller import Caller
 from application.organisations.keys import IssueKey
 from domain.organisations import ALL_SCOPES
-from entrypoints.demo.story import CHAPTERS, Failed, Story
+from entrypoints.demo.clock import StoryClock
+from entrypoints.demo.player import Failed, Story
+from entrypoints.demo.story import CHAPTERS
 from entrypoints.first_start import start
 from entrypoints.sandbox import Sandbox
+from entrypoints.scheduler import Scheduler
 from entrypoints.serving import Parts, run
 from entrypoints.settings import Settings
+from entrypoints.wiring import Hub
 
 FOLDER = Path(".demo")
+BEHIND = timedelta(days=32)
+"""How long ago the story begins: a month passes in it, and some hours more."""
 HOST = "127.0.0.1"
 
 
 @attrs.frozen
 class Stage:
-    """What the story is played on."""
+    """What the story is played on. hub, clock: for letting time pass, which no call of the API can."""
 
+    hub: Hub
+    clock: StoryClock
     hub_url: str
     box: Sandbox
     api_key: str
     email: str
     password: str
+
+    async def later(self, time: timedelta) -> None:
+        """Let time pass, and have the scheduler look what has become due."""
+        self.clock.pass_by(time)
+        await Scheduler(self.hub).run_due()
 
 
 async def play(*, once: bool, port: int, sandbox_port: int) -> int:
@@ -60,7 +75,7 @@ async def play(*, once: bool, port: int, sandbox_port: int) -> int:
 
 async def _tell(stage: Stage, out: Console) -> bool:
     async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
-        story = Story(stage.hub_url, stage.box.url, stage.api_key, stage.box.mail.port, client)
+        story = Story(stage.hub_url, stage.box.url, stage.api_key, stage.box.mail.port, client, stage.later)
         for number, chapter in enumerate(CHAPTERS, 1):
             began = time.monotonic()
             try:
@@ -87,19 +102,23 @@ async def _stage(port: int, sandbox_port: int, stop: asyncio.Event) -> AsyncIter
     port, sandbox_port = _free(port), _free(sandbox_port)
     shutil.rmtree(FOLDER, ignore_errors=True)
     mail_port = _free(4025)
-    box = Sandbox.at(sandbox_port, mail_port=mail_port)
+    clock = StoryClock(BEHIND)
+    ids = RandomIds(clock.nanoseconds)
+    box = Sandbox.at(sandbox_port, mail_port=mail_port, clock=clock, ids=ids)
     settings = Settings.read(
         {
             "PATCHBAY_DATA_DIR": str(FOLDER),
             "PATCHBAY_PORT": str(port),
             "PATCHBAY_STRIPE_URL": f"{box.url}/stripe",
+            "PATCHBAY_PAYPAL_URL": f"{box.url}/paypal",
+            "PATCHBAY_FLUTTERWAVE_URL": f"{box.url}/flutterwave",
             # The sandbox lives on loopback, which the hub refuses to call unless its operator says so.
             "PATCHBAY_ALLOW_NETWORKS": f"{HOST}:{sandbox_port},{HOST}:{mail_port}",
             "PATCHBAY_ORGANISATION": "Harbour & Finch Studio",
             "PATCHBAY_OWNER_EMAIL": "owner@harbour-finch.example",
         }
     )
-    started = await start(settings)
+    started = await start(settings, clock=clock, ids=ids)
     assert started.founded is not None, "the folder is new"
     owner = Caller(started.founded.organisation.id, "demo")
     key = await started.hub.resolve(IssueKey)(owner, name="demo", scopes=ALL_SCOPES)
@@ -110,7 +129,8 @@ async def _stage(port: int, sandbox_port: int, stop: asyncio.Event) -> AsyncIter
             await sandbox_ready.wait()
             group.create_task(run(started.hub, Parts(), ready=hub_ready, stop=stop))
             await hub_ready.wait()
-            yield Stage(settings.public_url, box, key.text, started.founded.owner.email, started.founded.password)
+            owner_email, password = started.founded.owner.email, started.founded.password
+            yield Stage(started.hub, clock, settings.public_url, box, key.text, owner_email, password)
             stop.set()
             sandbox_stop.set()
     finally:

@@ -1,74 +1,10 @@
 """The story, step by step, over HTTP with an API key. Each step checks its own outcome and says what it saw."""
 
-import asyncio
-import re
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from html import unescape
 from typing import Any
 from urllib.parse import urljoin
 
-import attrs
-import httpx
-
-PATIENCE = 30.0
-"""Seconds to wait for something that must come."""
-
-
-class Failed(Exception):
-    """A step's outcome is not what it must be."""
-
-
-@attrs.define
-class Story:
-    """Who plays, and what they hold in their hands so far."""
-
-    hub: str
-    sandbox: str
-    api_key: str
-    mail_port: int
-    client: httpx.AsyncClient
-    held: dict[str, Any] = attrs.field(factory=dict)
-
-    async def call(self, method: str, path: str, body: Any = None, *, expect: int = 200, key: str | None = None) -> Any:
-        """One API call; its JSON. Raises Failed when the status is not the expected one."""
-        headers = {"Authorization": f"Bearer {self.api_key}"}
-        if key is not None:
-            headers["Idempotency-Key"] = key
-        answer = await self.client.request(method, self.hub + path, json=body, headers=headers)
-        if answer.status_code != expect:
-            raise Failed(f"{method} {path} answered {answer.status_code} instead of {expect}: {answer.text[:300]}")
-        return answer.json() if answer.content else None
-
-    async def box(self, method: str, path: str, body: Any = None) -> Any:
-        """One call to the sandbox's own controls."""
-        answer = await self.client.request(method, self.sandbox + path, json=body)
-        check(answer.is_success, f"the sandbox's {path} answered {answer.status_code}: {answer.text[:300]}")
-        return answer.json() if answer.content else None
-
-    async def invoice(self, name: str) -> Any:
-        """An invoice with its payments and links, as it is now."""
-        return await self.call("GET", f"/api/invoices/{self.held[name]['id']}")
-
-    async def until(self, what: str, look: Callable[[], Awaitable[Any]]) -> Any:
-        """Look again and again until there is something to see."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if seen := await look():
-                return seen
-            await asyncio.sleep(0.1)
-        raise Failed(f"{what} did not come within {PATIENCE:.0f} s")
-
-    async def events(self, type_: str) -> list[Any]:
-        """All events of a type, oldest first."""
-        listed: list[Any] = (await self.call("GET", f"/api/events?type={type_}&limit=200"))["items"]
-        return listed[::-1]
-
-
-def check(holds: object, otherwise: str) -> None:
-    """Raise Failed unless it holds."""
-    if not holds:
-        raise Failed(otherwise)
+from entrypoints.demo.player import Chapter, Story, check, form_of, header
+from entrypoints.demo.several import SEVERAL
 
 
 async def a_client(story: Story) -> list[str]:
@@ -164,7 +100,7 @@ async def an_event(story: Story) -> list[str]:
 
     async def arrived() -> Any:
         received = await story.box("GET", "/receiver/app/_sandbox/requests")
-        return [r for r in received if _header(r, "webhook-id") == first["id"]]
+        return [r for r in received if header(r, "webhook-id") == first["id"]]
 
     received = await story.until("the webhook", arrived)
     check(len(received) == 1 and received[0]["verified"], f"one verified webhook was expected: {received}")
@@ -198,7 +134,7 @@ async def paying(story: Story) -> list[str]:
     check(again.headers["location"] == first.headers["location"], "a second click leads to the same payment page")
     page = await story.client.get(first.headers["location"])
     check(page.status_code == 200 and "2,349.50" in page.text, "the hosted page shows the amount")
-    action, fields = _form(page.text)
+    action, fields = form_of(page.text)
     card = {"email": "ada@northwind.example", "name": "Ada Northwind", "cvc": "123"}
     filled = {**fields, **{k: v for k, v in card.items() if k in fields}}
     paid = await story.client.post(urljoin(first.headers["location"], action), data=filled)
@@ -277,7 +213,7 @@ async def failing_receiver(story: Story) -> list[str]:
     statuses = [attempt["status"] for attempt in shown["attempts"]]
     check(statuses == [503, 503, 200], f"the attempts answered {statuses}")
     received = await story.box("GET", "/receiver/app/_sandbox/requests")
-    mine = [r for r in received if _header(r, "webhook-id") == shown["delivery"]["message_id"]]
+    mine = [r for r in received if header(r, "webhook-id") == shown["delivery"]["message_id"]]
     check(len(mine) == len(statuses), f"{len(statuses)} requests were expected at the receiver, it saw {len(mine)}")
     check(all(r["verified"] for r in received), "every request's signature verifies")
     story.held["delivery"] = retried[0]
@@ -342,14 +278,6 @@ async def send_again(story: Story) -> list[str]:
     return [f"{before['event_type']} was sent again as {again['id']}, with the same webhook-id"]
 
 
-@attrs.frozen
-class Chapter:
-    """One step."""
-
-    title: str
-    play: Callable[[Story], Awaitable[list[str]]]
-
-
 CHAPTERS = (
     Chapter("A client is recorded", a_client),
     Chapter("Two invoices are written", two_invoices),
@@ -364,23 +292,5 @@ CHAPTERS = (
     Chapter("A second link is expired", second_link),
     Chapter("Part of the payment is refunded", part_refund),
     Chapter("A delivery is sent again", send_again),
+    *SEVERAL,
 )
-
-
-def _header(request: Mapping[str, Any], name: str) -> str | None:
-    headers: Mapping[str, str] = request["headers"]
-    return headers.get(name)
-
-
-def _form(html: str) -> tuple[str, dict[str, str]]:
-    """The first form's action and its fields with the values they are filled with."""
-    form = re.search(r"<form\b([^>]*)>(.*?)</form>", html, re.DOTALL)
-    if form is None:
-        raise Failed("the hosted page has no form")
-    action = re.search(r'action="([^"]*)"', form[1])
-    fields: dict[str, str] = {}
-    for tag in re.findall(r"<input\b[^>]*>", form[2]):
-        name, value = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
-        if name is not None:
-            fields[unescape(name[1])] = unescape(value[1]) if value else ""
-    return unescape(action[1]) if action else "", fields

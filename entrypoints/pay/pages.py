@@ -11,12 +11,13 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
-from application.billing.links import Followed, FollowPaymentLink, ReturnFromCheckout
+from application.billing.follow import Followed, FollowPaymentLink, ReturnFromCheckout
+from application.billing.printing import PrintInvoice
 from application.connections.connect import ProviderUnavailable
 from application.ports.clock import Clock
 from application.ports.leases import Held
 from domain.billing.links import LinkAnswer
-from domain.refusals import NotFound, Refusal
+from domain.refusals import Invalid, NotFound, Refusal
 from entrypoints.console.assets import Asset
 from entrypoints.console.pages import TOKENS
 from entrypoints.console.reader import Reader
@@ -66,23 +67,51 @@ class PayPages(Controller):
         follow_payment_link: FollowPaymentLink,
         return_from_checkout: ReturnFromCheckout,
     ) -> Response[Any]:
-        """Off to the hosted page, or an answer to read. `returned` and `cancelled` are how the hosted page sends people
-        back."""
+        """Off to the hosted page, a choice of providers, or an answer to read. `with`: the provider that was chosen.
+        `returned` and `cancelled` are how the hosted page sends people back; what else it says is never believed. A browser
+        that only fetches ahead is refused: following opens one page and closes another."""
+        if _is_prefetch(request):
+            return Response(None, status_code=503, headers={**HEADERS, "Retry-After": "1"}, media_type=MediaType.HTML)
         if "returned" in request.query_params:
             return await _returned(request, token, follow_payment_link, return_from_checkout)
         if "cancelled" in request.query_params:
-            seen = await follow_payment_link.look(token)
-            return _page(request, "summary.html", seen=seen) if seen.answer is LinkAnswer.PAY else _over(request, seen)
-        seen = await follow_payment_link(token)
+            return _offer(request, await follow_payment_link.look(token), left=True)
+        try:
+            seen = await follow_payment_link(token, request.query_params.get("with"))
+        except Invalid:
+            seen = await follow_payment_link.look(token)  # a provider that cannot be chosen: those that can are shown
         if seen.pay_at is None:
-            return _over(request, seen)
+            return _offer(request, seen)
         return Redirect(seen.pay_at, status_code=303, headers=dict(HEADERS))
+
+    @get("/{token:str}/invoice.pdf")
+    async def paper(
+        self,
+        request: Request[Any, Any, Any],
+        token: str,
+        follow_payment_link: FollowPaymentLink,
+        print_invoice: PrintInvoice,
+    ) -> Response[Any]:
+        """The invoice to keep."""
+        seen = await follow_payment_link.look(token)
+        if seen.answer not in (LinkAnswer.PAY, LinkAnswer.PAID):
+            return _over(request, seen)
+        printed = await print_invoice(seen.link.organisation_id, seen.invoice.id)
+        named = f"attachment; filename*=UTF-8''{quote(printed.name, safe='')}"
+        headers = {**HEADERS, "Content-Disposition": named}
+        return Response(printed.content, headers=headers, media_type="application/pdf")
 
     @head("/{token:str}")
     async def peek(self, token: str, follow_payment_link: FollowPaymentLink) -> Response[None]:
         """For link checkers and mail scanners: nothing is opened."""
         seen = await follow_payment_link.look(token)
         return Response(None, status_code=_STATUS[seen.answer], headers=HEADERS, media_type=MediaType.HTML)
+
+
+def _is_prefetch(request: Request[Any, Any, Any]) -> bool:
+    """Whether nobody has clicked yet (the Sec-Purpose header of the Fetch standard, and what came before it)."""
+    told = (request.headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"))
+    return any("prefetch" in one.lower() or "preview" in one.lower() for one in told)
 
 
 async def _returned(
@@ -92,6 +121,8 @@ async def _returned(
         seen = await return_from_checkout(token)
     except Held:
         seen = await follow.look(token)  # its webhook is being handled at this moment
+    if seen.answer is LinkAnswer.PAY and request.query_params.get("status") == "cancelled":
+        return _offer(request, seen, left=True)  # how Flutterwave says it; it was asked, and knows of no payment
     if seen.answer is LinkAnswer.PAY:
         look = _look(request.query_params.get("look", ""))
         again_at = f"/pay/{quote(token, safe='')}?returned=1&look={look + 1}"
@@ -102,6 +133,13 @@ async def _returned(
 
 def _look(given: str) -> int:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 4 else 0
+
+
+def _offer(request: Request[Any, Any, Any], seen: Followed, *, left: bool = False) -> Response[Any]:
+    """The invoice, and how it can be paid."""
+    return (
+        _page(request, "summary.html", seen=seen, left=left) if seen.answer is LinkAnswer.PAY else _over(request, seen)
+    )
 
 
 def _over(request: Request[Any, Any, Any], seen: Followed, *, thanks: bool = False) -> Response[Any]:

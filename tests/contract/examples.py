@@ -7,9 +7,18 @@ from typing import Any
 import attrs
 
 from domain.audit import AuditEntry
-from domain.billing.invoices import Billed, Invoice, InvoiceState, Line
+from domain.billing.conflicts import ConflictKind
+from domain.billing.credit_notes import CreditedLine, CreditNote
+from domain.billing.invoices import Billed, Discount, Invoice, InvoiceState, Line, Period, Reminder, Tax
+from domain.billing.ledger import Entry
 from domain.billing.links import Checkout, CheckoutState, LinkState, PaymentLink
-from domain.billing.payments import Fact, FactKind, Payment, Refund, RefundState
+from domain.billing.payments import Attempt as ChargeAttempt
+from domain.billing.payments import AttemptState, Fact, FactKind, Payment, Refund, RefundState
+from domain.billing.payouts import Payout, PayoutState
+from domain.billing.plans import Interval, Plan, PlanAtProvider, PlanState
+from domain.billing.reconciliation import Difference, DifferenceKind, Reconciliation, RunState
+from domain.billing.settings import Seller
+from domain.billing.subscriptions import Planned, RenewedBy, Subscription, SubscriptionState
 from domain.connections.connection import Connection, ConnectionState
 from domain.events import Event
 from domain.inbox import InboxState, Received
@@ -131,6 +140,35 @@ class Examples:
         made = Invoice(id_, org, f"N-{id_}", Billed("client_1", "Acme", None), USD, (line,), NOW, NOW)
         return attrs.evolve(made, **changes)
 
+    def credit_note(self, org: str, **changes: Any) -> CreditNote:
+        """A credit note over a little."""
+        id_ = self.id("credit_note")
+        made = CreditNote(id_, org, f"C-{id_}", "inv_1", Money(100, USD), Money(0, USD), "", NOW)
+        return attrs.evolve(made, **changes)
+
+    def plan(self, org: str, **changes: Any) -> Plan:
+        """A plan."""
+        id_ = self.id("plan")
+        price = (Money(9000, USD),)
+        made = Plan(id_, org, id_.lower().replace("_", "-"), "Studio", "", Interval.MONTH, 1, price, NOW, NOW)
+        return attrs.evolve(made, **changes)
+
+    def plan_at_provider(self, org: str, **changes: Any) -> PlanAtProvider:
+        """A plan's price at a provider."""
+        id_ = self.id("plan_at_provider")
+        made = PlanAtProvider(
+            id_, org, f"of {id_}", "fake", "account", Money(9000, USD), f"price of {id_}", None, NOW, NOW
+        )
+        return attrs.evolve(made, **changes)
+
+    def subscription(self, org: str, **changes: Any) -> Subscription:
+        """One that nobody has agreed to yet."""
+        client, price, by = Billed("client_1", "Acme", None), Money(9000, USD), RenewedBy.PROVIDER
+        made = Subscription(
+            self.id("subscription"), org, client, "plan_1", price, 1, "fake", "con_1", "account", by, NOW, NOW
+        )
+        return attrs.evolve(made, **changes)
+
     def payment(self, org: str, **changes: Any) -> Payment:
         """A payment nothing is known of yet."""
         id_ = self.id("payment")
@@ -150,6 +188,26 @@ class Examples:
         """A page that is being opened."""
         until = NOW + timedelta(hours=23)
         made = Checkout(self.id("checkout"), org, "lnk_1", "inv_1", "con_1", Money(100, USD), NOW, NOW, until)
+        return attrs.evolve(made, **changes)
+
+    def payout(self, org: str, **changes: Any) -> Payout:
+        """Money on its way out."""
+        return attrs.evolve(Payout(self.id("payout"), org, "con_1", "stripe", Money(1, USD), NOW, NOW), **changes)
+
+    def ledger_entry(self, org: str, **changes: Any) -> Entry:
+        """One side of a posting, each for a source of its own."""
+        id_ = self.id("ledger_entry")
+        return attrs.evolve(Entry(id_, org, "pst_1", f"opened:{id_}", "fees", Money(1, USD), NOW, "pay_1"), **changes)
+
+    def reconciliation(self, org: str, **changes: Any) -> Reconciliation:
+        """A comparison of one moment."""
+        id_ = self.id("reconciliation")
+        return attrs.evolve(Reconciliation(id_, org, "con_1", "stripe", NOW, NOW, "hub", NOW, NOW), **changes)
+
+    def difference(self, org: str, **changes: Any) -> Difference:
+        """Something that does not agree."""
+        id_, kind = self.id("difference"), DifferenceKind.AMOUNT
+        made = Difference(id_, org, "rec_1", kind, "payment", "pi_1", "1", "2", Money(1, USD), NOW)
         return attrs.evolve(made, **changes)
 
     def entry(self, org: str, **changes: Any) -> AuditEntry:
@@ -189,10 +247,18 @@ BARE: Mapping[str, Callable[[Examples, str], Any]] = {
     "inbox": Examples.received,
     "records": Examples.record,
     "invoices": Examples.invoice,
+    "credit_notes": Examples.credit_note,
     "payments": Examples.payment,
     "refunds": Examples.refund,
     "links": Examples.link,
     "checkouts": Examples.checkout,
+    "payouts": Examples.payout,
+    "ledger": Examples.ledger_entry,
+    "reconciliations": Examples.reconciliation,
+    "differences": Examples.difference,
+    "plans": Examples.plan,
+    "plans_at_providers": Examples.plan_at_provider,
+    "subscriptions": Examples.subscription,
     "audit": Examples.entry,
 }
 """By the name of the collection."""
@@ -254,6 +320,7 @@ FULL: Mapping[str, Mapping[str, Any]] = {
         last_error=TEXT,
         last_error_at=ODD,
         webhook_reference="we_1",
+        account_reference="acct_1/test",
         version=7,
     ),
     "inbox": _full(
@@ -270,7 +337,24 @@ FULL: Mapping[str, Mapping[str, Any]] = {
     "invoices": _full(
         client=Billed("client_1", TEXT, "billing@acme.example"),
         currency=JPY,
-        lines=(Line(TEXT, 3, Money(1_000_000_000, JPY)), Line("Discount", 1, Money(-5, JPY))),
+        lines=(
+            Line(
+                TEXT,
+                3,
+                Money(1_000_000_000, JPY),
+                Tax("VAT", 1950, included=True),
+                Discount(percent=333, name=TEXT[:20]),
+            ),
+            Line("Discount", 1, Money(-5, JPY), Tax("VAT", 700)),
+        ),
+        discount=Discount(amount=7),
+        credited=3,
+        opened_at=ODD,
+        reminders=(Reminder(-3, ODD), Reminder(7, NOW)),
+        subscription_id="sub_1",
+        period=Period(NOW, ODD),
+        source="stripe:in_1",
+        seller=Seller(TEXT, (TEXT, ""), "1", "a@b.example", (TEXT,), TEXT),
         state=InvoiceState.PARTLY_PAID,
         due_on=date(2026, 2, 28),
         memo=TEXT,
@@ -280,19 +364,104 @@ FULL: Mapping[str, Mapping[str, Any]] = {
         paid_at=ODD,
         version=7,
     ),
+    "credit_notes": _full(
+        amount=Money(119, JPY),
+        tax=Money(19, JPY),
+        reason=TEXT,
+        refund_id="ref_1",
+        lines=(CreditedLine(0, 2), CreditedLine(7, 1)),
+        version=7,
+    ),
     "payments": _full(
         invoice_id="inv_1",
         facts=(Fact(FactKind.CAPTURED, "ch_1", 100, ODD), Fact(FactKind.REFUNDED, "re_1", 40, NOW)),
         conflict=TEXT,
+        conflict_kind=ConflictKind.OVERPAID,
+        resolution=TEXT,
+        attempts=(ChargeAttempt("key_1", ODD, AttemptState.FAILED, "visa 4242", TEXT, 2, NOW),),
+        client_id="client_1",
+        subscription_id="sub_1",
         version=7,
     ),
-    "refunds": _full(reason=TEXT, state=RefundState.FAILED, reference="re_1", failure=TEXT, version=7),
+    "refunds": _full(
+        reason=TEXT, state=RefundState.FAILED, reference="re_1", failure=TEXT, asked_at=ODD, checks=3, version=7
+    ),
     "links": _full(state=LinkState.COMPLETED, version=7),
     "checkouts": _full(
         amount=Money(5000, JPY),
         state=CheckoutState.OPEN,
         reference="cs_1",
         url="https://pay.example/" + "a" * 2000,
+        version=7,
+    ),
+    "payouts": _full(
+        receiver="044 ·· 0031",
+        sealed_destination=TEXT,
+        description=TEXT,
+        state=PayoutState.UNKNOWN,
+        reference="po_" + "a" * 252,
+        fee=25,
+        failure=TEXT,
+        arrives_on=date(2026, 2, 28),
+        asked_at=ODD,
+        checks=3,
+        version=7,
+    ),
+    "ledger": _full(account="balance:" + "a" * 52, amount=Money(-(10**15) + 1, JPY), at=ODD),
+    "reconciliations": _full(
+        state=RunState.FAILED,
+        compared=2**40,
+        differences=3,
+        totals={"USD": {"ours:payment": 2**53, "theirs:payment": -1}},
+        error=TEXT,
+        begun_at=ODD,
+        nightly=True,
+        version=7,
+    ),
+    "differences": _full(
+        payment_id="pay_1",
+        fixed_at=ODD,
+        fixed_by="user:" + "a" * 320,
+        fix="accepted",
+        note=TEXT,
+        intent_reference="pi_" + "a" * 252,
+        version=7,
+    ),
+    "plans": _full(
+        description=TEXT,
+        prices=(Money(5, USD), Money(999_999_999_999_999, JPY)),
+        trial_days=14,
+        features=("api", "exports"),
+        limits={"seats": 5, "projects": -1},
+        state=PlanState.ARCHIVED,
+        version=7,
+    ),
+    "plans_at_providers": _full(product="prod_" + "a" * 250, version=7),
+    "subscriptions": _full(
+        client=Billed("client_1", TEXT, "billing@acme.example"),
+        renewed_by=RenewedBy.HUB,
+        state=SubscriptionState.PAST_DUE,
+        reference="sub_" + "a" * 251,
+        began_reference="cs_" + "a" * 252,
+        url="https://pay.example/" + "a" * 2000,
+        lost_method="a" * 64,
+        anchor=NOW,
+        period_start=NOW,
+        period_end=ODD,
+        trial_ends_at=ODD,
+        cancel_at_period_end=True,
+        canceled_at=ODD,
+        ended_at=ODD,
+        reason=TEXT,
+        planned=Planned("plan_2", Money(5, JPY), 3, "inv_2", anew=True),
+        tries=3,
+        next_try_at=ODD,
+        invoice_id="inv_1",
+        seen_at=ODD,
+        worth=999_999_999_999_999,
+        credit=1,
+        trial_told=True,
+        client_id="client_2",
         version=7,
     ),
     "audit": _full(actor="user:" + "a" * 320, detail=JSON),

@@ -92,6 +92,32 @@ class InboxContract:
         assert await rig.inbox.known("con_1", ["evt_1", "evt_2"]) == {"evt_1"}
         assert len(rig.queue.announced) == 1
 
+    async def test_a_copy_has_an_ignored_one_handled_anew(self, rig: InboxRig) -> None:
+        """Whoever made up the first copy must not have the provider's own dropped. It is no new one, and workers wake; what
+        was handled, and the same event at another connection, stay as they are."""
+        org = await rig.organisation()
+        states = [("evt_1", InboxState.IGNORED, "con_1"), ("evt_2", InboxState.HANDLED, "con_1")]
+        made = [
+            rig.make.received(org, external_id=id_, state=state, connection_id=at, tries=9, error="no", handled_at=NOW)
+            for id_, state, at in (*states, ("evt_1", InboxState.IGNORED, "con_2"))
+        ]
+        async with rig.store.of(org) as work:
+            for one in made:
+                await work.inbox.add(one)
+            await work.commit()
+        before = [await rig.find(one) for one in made]
+        later = NOW + MINUTE
+        copies = [rig.make.received(org, external_id=id_, due_at=later) for id_ in ("evt_1", "evt_2", "evt_3")]
+        rig.queue.announced.clear()
+        assert await rig.other.take_in(copies[:2]) == [False, False]
+        assert len(rig.queue.announced) == 1
+        assert await rig.inbox.take_in(copies) == [False, False, True]
+        heard, handled, elsewhere = [await rig.find(one) for one in made]
+        assert (heard.state, heard.tries, heard.due_at) == (InboxState.PENDING, 0, later)
+        assert (heard.handled_at, heard.version) == (None, before[0].version + 1)
+        assert [handled, elsewhere] == before[1:]
+        assert await rig.ids(later) == [made[0].id, *[one.id for one in copies if one.external_id == "evt_3"]]
+
     async def test_many_at_once_are_kept_once(self, rig: InboxRig) -> None:
         """Twenty events, each five times, over two processes: twenty are new."""
         org = await rig.organisation()

@@ -133,3 +133,28 @@ class LeasesContract:
         async with asyncio.timeout(25):
             await asyncio.gather(*(take(rig.other if n % 2 else rig.leases) for n in range(12)))
         assert (most, turns) == (1, 12)
+
+    async def test_of_several_those_that_are_free_are_held(self, rig: LeasesRig) -> None:
+        """Many payments are settled together; the one that somebody else works on is left out."""
+        async with rig.other.hold("b", for_=MINUTE):
+            async with rig.leases.hold_free(["a", "b", "c", "a"], for_=MINUTE) as held:
+                assert held == {"a", "c"}
+                for name in ("a", "b", "c"):
+                    with pytest.raises(Held):
+                        await rig.other.hold(name, for_=MINUTE).__aenter__()
+            async with rig.other.hold("a", for_=MINUTE):
+                pass
+            with pytest.raises(Held):
+                await rig.leases.hold("b", for_=MINUTE).__aenter__()
+
+    async def test_an_error_frees_all_of_them(self, rig: LeasesRig) -> None:
+        """They are then settled one by one."""
+
+        async def fail() -> None:
+            async with rig.leases.hold_free(["a", "b"], for_=MINUTE):
+                raise KeyError("x")
+
+        with pytest.raises(KeyError):
+            await fail()
+        async with rig.other.hold_free(["a", "b"], for_=MINUTE) as held:
+            assert held == {"a", "b"}

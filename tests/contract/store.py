@@ -14,6 +14,7 @@ import pytest
 from application.ports.store import AlreadyThere, Answer, Collection, Page, Slice, StaleWrite, Store, Work
 from application.ports.work_queue import Topic
 from domain.billing.invoices import InvoiceState
+from domain.billing.payments import Fact, FactKind, PaymentState
 from domain.inbox import InboxState
 from domain.money import Currency
 from domain.notifications.deliveries import DeliveryState, DestinationKind
@@ -26,7 +27,7 @@ from tests.fakes.clock import FrozenClock
 from tests.fakes.work_queue import RecordingQueue
 
 ALL = sorted(BARE)
-VERSIONED = sorted(set(ALL) - {"events", "deliveries", "audit"})
+VERSIONED = sorted(set(ALL) - {"events", "deliveries", "ledger", "audit"})
 LATER = NOW + timedelta(hours=1)
 
 
@@ -376,6 +377,23 @@ class UnitOfWorkContract:
             assert page == Page((draft,), draft.id)
             rest = await work.invoices.page(Slice(1, page.next, newest_first=False), state=("draft", "open"))
             assert rest == Page((due,), None)
+
+    async def test_payments_are_filtered_by_what_their_facts_add_up_to(self, rig: Rig) -> None:
+        """Which follows each change: a state that was kept beside the facts and lagged would hide money."""
+        org = await rig.organisation()
+        came, waits = rig.make.payment(org), rig.make.payment(org)
+        await rig.add(org, "payments", came, waits)
+        async with rig.store.of(org) as work:
+            learned, _ = came.learn(Fact(FactKind.CAPTURED, "ch_1", 100, NOW), now=NOW)
+            learned = await work.payments.save(learned)
+            await work.commit()
+        async with rig.store.of(org) as work:
+            assert await work.payments.all(state=PaymentState.PENDING) == (waits,)
+            assert await work.payments.all(state=("succeeded", PaymentState.REFUNDED)) == (learned,)
+            refunded, _ = learned.learn(Fact(FactKind.REFUNDED, "re_1", 100, NOW), now=NOW)
+            refunded = await work.payments.save(refunded)
+            assert await work.payments.all(state=PaymentState.SUCCEEDED) == ()
+            assert (await work.payments.page(state="refunded")).items == (refunded,)
 
     async def test_records_are_listed_by_kind(self, rig: Rig) -> None:
         """By the kind itself or its name."""

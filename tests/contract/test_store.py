@@ -11,15 +11,19 @@ from adapters.persistence.database import Database
 from adapters.persistence.store import SqlStore
 from tests.contract.store import Rig, UnitOfWorkContract
 from tests.contract.store_at_once import AtOnceContract
+from tests.contract.store_books import BooksContract
 from tests.contract.store_claims import ClaimsContract
 from tests.contract.store_polled import PolledContract
 from tests.contract.store_replays import ReplaysContract
+from tests.contract.store_together import TogetherContract
 from tests.fakes.clock import FrozenClock
 from tests.fakes.store import MemoryStore
 from tests.fakes.work_queue import RecordingQueue
 
 
-class StoreContract(UnitOfWorkContract, ClaimsContract, AtOnceContract, ReplaysContract, PolledContract):
+class StoreContract(
+    UnitOfWorkContract, TogetherContract, ClaimsContract, AtOnceContract, ReplaysContract, PolledContract, BooksContract
+):
     """The whole of it."""
 
 

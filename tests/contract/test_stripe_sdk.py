@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 import stripe
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from adapters.providers.stripe import webhook
 from adapters.providers.stripe.client import API_VERSION, Transport
+from application.ports.outgoing import Unreachable
 from application.ports.payments import BadSignature
 from tests.contract.stripe_sandbox import KEY, Mailbox, Stage, served, staged
 
@@ -73,7 +73,7 @@ async def test_the_sdk_reads_what_the_sandbox_answers(sdk: stripe.StripeClient) 
     assert (session.amount_total, session.status) == (2500, "open")
     lines = await sdk.v1.checkout.sessions.line_items.list_async(session.id)
     assert [(line.description, line.quantity, line.amount_total) for line in lines.data] == [("Tea", 2, 2500)]
-    assert (await sdk.v1.balance.retrieve_async()).available[0].amount == 5000
+    assert (await sdk.v1.balance.retrieve_async()).available[0].amount == 5000 - 175
 
 
 async def test_the_sdk_pages_both_ways(sdk: stripe.StripeClient) -> None:
@@ -279,8 +279,58 @@ async def test_our_transport_says_whether_the_request_left(stage: Stage) -> None
     transport = Transport()
     with pytest.raises(stripe.APIConnectionError) as error:
         await transport.request_async("get", "http://127.0.0.1:9/", {})
-    assert isinstance(error.value.__cause__, httpx.ConnectError)
+    cause = error.value.__cause__
+    assert isinstance(cause, Unreachable)
+    assert not cause.sent
     body, status, headers = await transport.request_async("get", f"{stage.base}/v1/balance", {})
     assert (status, b"error" in body) == (401, True)
     assert headers["request-id"].startswith("req_")
     await transport.close_async()
+
+
+async def test_the_sdk_reads_what_is_charged_again_and_again(sdk: stripe.StripeClient) -> None:
+    """Products, prices, subscriptions, their bills and a preview, by its own classes."""
+    product = await sdk.v1.products.create_async({"name": "Care"})
+    price = await sdk.v1.prices.create_async(
+        {"product": product.id, "currency": "usd", "unit_amount": 2000, "recurring": {"interval": "month"}}
+    )
+    payer = await sdk.v1.customers.create_async({"email": "pat@example.com"})
+    kept = await sdk.v1.payment_methods.attach_async("pm_card_visa", {"customer": payer.id})
+    await sdk.v1.customers.update_async(payer.id, {"invoice_settings": {"default_payment_method": kept.id}})
+    of = await sdk.v1.subscriptions.create_async({"customer": payer.id, "items": [{"price": price.id, "quantity": 2}]})
+    assert isinstance(of, stripe.Subscription)
+    assert (of.status, of["items"].data[0].quantity) == ("active", 2)
+    (bill,) = (await sdk.v1.invoices.list_async({"subscription": of.id, "expand": ["data.payments"]})).data
+    assert isinstance(bill, stripe.Invoice)
+    assert bill.payments is not None
+    assert (bill.total, bill.payments.data[0].status) == (4000, "paid")
+    following = await sdk.v1.invoices.create_preview_async({"subscription": of.id})
+    assert (following.amount_due, following.billing_reason) == (4000, "upcoming")
+    await sdk.v1.subscriptions.update_async(of.id, {"cancel_at_period_end": True})
+    ended = await sdk.v1.subscriptions.cancel_async(of.id)
+    assert (ended.status, bool(ended.canceled_at)) == ("canceled", True)
+    assert (await sdk.v1.subscriptions.list_async({"customer": payer.id})).data == []
+    assert len((await sdk.v1.subscriptions.list_async({"customer": payer.id, "status": "all"})).data) == 1
+    await sdk.v1.payment_methods.detach_async(kept.id)
+    with pytest.raises(stripe.InvalidRequestError):
+        await sdk.v1.payment_methods.attach_async(kept.id, {"customer": payer.id})
+
+
+async def test_the_sdk_reads_the_books(stage: Stage, sdk: stripe.StripeClient) -> None:
+    """Balance transactions with what they are of, payouts and disputes."""
+    paid = await _paid(sdk)
+    dispute = await stage.control(f"intents/{(await _paid(sdk)).id}/dispute")
+    sent = await sdk.v1.payouts.create_async({"amount": 1000, "currency": "usd"})
+    assert isinstance(sent, stripe.Payout)
+    lines = (await sdk.v1.balance_transactions.list_async({"expand": ["data.source"]})).data
+    kinds = [type(line.source) for line in reversed(lines)]
+    assert kinds == [stripe.Charge, stripe.Charge, stripe.Dispute, stripe.Payout]
+    assert sum(line.net for line in lines) == (await sdk.v1.balance.retrieve_async()).available[0].amount
+    (found,) = (await sdk.v1.disputes.list_async()).data
+    assert (found.id, found.status) == (dispute["id"], "needs_response")
+    with pytest.raises(stripe.InvalidRequestError) as missing:
+        await sdk.v1.payouts.create_async({"amount": 10**9, "currency": "usd"})
+    assert missing.value.code == "balance_insufficient"
+    again = await sdk.v1.payment_intents.search_async({"query": 'metadata["a"]:"b"'})
+    assert again.data == []
+    assert paid.id

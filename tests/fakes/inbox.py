@@ -31,12 +31,16 @@ class MemoryWebhookInbox(WebhookInbox):
         async with self._shelves.writing() as tables:
             if self.away:
                 raise InboxUnavailable("told to be away")
-            there = {(one.connection_id, one.external_id) for one in tables["inbox"].values()}
+            there = {(one.connection_id, one.external_id): one for one in tables["inbox"].values()}
+            again: dict[str, Received] = {}
             for one in received:
-                if (one.connection_id, one.external_id) not in there:
+                known = there.get((one.connection_id, one.external_id))
+                if known is None:
                     new.setdefault((one.connection_id, one.external_id), one)
-            self._shelves.apply({"inbox": {one.id: kept(one) for one in new.values()}})
-        if new:
+                elif (heard := known.heard_again(one.due_at)) is not known:
+                    again[known.id] = attrs.evolve(heard, version=known.version + 1)
+            self._shelves.apply({"inbox": {**{one.id: kept(one) for one in new.values()}, **again}})
+        if new or again:
             await self._queue.announce(Topic.INBOX)
         return [any(one is other for other in new.values()) for one in received]
 

@@ -11,6 +11,8 @@ import attrs
 
 from application.ports.clock import Clock
 from application.ports.payments import (
+    Account,
+    Action,
     BadSignature,
     CheckoutOrder,
     CheckoutState,
@@ -20,7 +22,6 @@ from application.ports.payments import (
     IntentState,
     ListedEvent,
     PaymentProvider,
-    ProviderCustomer,
     ProviderEvent,
     ProviderRefund,
     ProviderRefused,
@@ -30,6 +31,10 @@ from application.ports.payments import (
 from domain.money import Money
 from domain.refusals import Invalid
 from tests.fakes.clock import FrozenClock
+from tests.fakes.payers import FakePayers
+from tests.fakes.payouts import FakePayouts
+from tests.fakes.recurring import FakeRecurring
+from tests.fakes.settlements import FakeSettlements
 
 HEADER = "Fake-Signature"
 GOOD, DECLINED, ASKING = "good", "declined", "asking"
@@ -41,49 +46,99 @@ _T = TypeVar("_T")
 
 
 @final
-class FakePayments(PaymentProvider, EventList):
+class FakePayments(FakePayers, FakeRecurring, FakePayouts, FakeSettlements, PaymentProvider, EventList):
     """Takes any key that is not `revoked`.
 
-    Tests use: `pay`, `decline`, `settle_refund`, `fail_next`, `revoked`, `events` (the bodies of its webhooks, oldest
-    first), `sign`, `calls` (the names of the port's methods that were called, oldest first), `webhook_secret`.
+    Tests use: `pay`, `approve`, `decline`, `settle_refund`, `dispute`, `put_status`, `fail_next`, `revoked`, `events` (the
+    bodies of its webhooks, oldest first), `sign`, `calls` (the names of the port's methods that were called, oldest
+    first), `webhook_secret`, `keyless` (it knows no keys and tells nothing of a page that nobody has paid on), `tokens`
+    (each payment on a page that keeps the method hands out a token), `late` (what was paid on a page is
+    under way until `confirm`).
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, slug: str = "fake") -> None:
+        self._slug = slug
+        FakePayers.__init__(self)
+        FakePayouts.__init__(self)
+        FakeSettlements.__init__(self)
+        FakeRecurring.__init__(self)
         self.clock = clock or FrozenClock()
         self.revoked: set[str] = set()
         self.calls: list[str] = []
         self.events: list[bytes] = []
         self.webhook_secret = "fake_secret"
+        self.account_reference = "fake_account"
+        self.key_life: timedelta | None = timedelta(hours=23)
+        self.keyless = False
+        self.tokens = False
+        self.late = False
         self.checkouts: dict[str, HostedCheckout] = {}
         self.intents: dict[str, Intent] = {}
         self.refunds: dict[str, ProviderRefund] = {}
-        self.customers: dict[str, ProviderCustomer] = {}
         self._answers: dict[str, tuple[tuple[Any, ...], object]] = {}
-        self._errors: list[tuple[Exception, bool]] = []
+        self._errors: list[tuple[Exception, bool, str | None]] = []
         self._count = 0
 
     # What a test tells it.
 
-    def fail_next(self, error: Exception, *, after_work: bool = False) -> None:
-        """Raise this from the next call, before or after doing what was asked. Told twice, the next two fail."""
-        self._errors.append((error, after_work))
+    def fail_next(self, error: Exception, *, after_work: bool = False, of: str | None = None) -> None:
+        """Raise this from the next call, or the next one `of` a method of the port, before or after doing what was asked.
+        Told twice, the next two fail."""
+        self._errors.append((error, after_work, of))
 
-    def pay(self, reference: str) -> HostedCheckout:
-        """The payer pays an open page."""
+    def approve(self, reference: str) -> None:
+        """The payer agrees on an open page; the hub is to capture."""
+        page = self.checkouts[reference]
+        assert page.state is CheckoutState.OPEN, f"{reference} is {page.state.value}"
+        self.checkouts[reference] = attrs.evolve(page, state=CheckoutState.APPROVED)
+        self._tell("checkout.approved", "checkout", reference, None, page.metadata)
+
+    def pay(self, reference: str, amount: Money | None = None) -> HostedCheckout:
+        """The payer pays an open page: what it asks for, or an amount of their own."""
         checkout = self.checkouts[reference]
-        assert checkout.state is CheckoutState.OPEN, f"{reference} is {checkout.state.value}"
-        intent = self._begin(checkout.amount, checkout.metadata, None)
-        self._succeed(intent.reference)
+        payable = (CheckoutState.OPEN, CheckoutState.APPROVED)
+        assert checkout.state in payable, f"{reference} is {checkout.state.value}"
+        assert checkout.amount is not None
+        intent = self._begin(amount or checkout.amount, checkout.metadata, None)
+        if self.tokens:
+            self._change(intent.reference, method_reference=f"token_of_{intent.reference}")
         done = attrs.evolve(
-            checkout, state=CheckoutState.COMPLETE, paid=True, url=None, intent_reference=intent.reference
+            checkout, state=CheckoutState.COMPLETE, paid=not self.late, url=None, intent_reference=intent.reference
         )
+        if self.late:
+            self._change(intent.reference, state=IntentState.PROCESSING, raw_status="processing")
+        else:
+            self._succeed(intent.reference)
         self.checkouts[reference] = done
-        self._tell("checkout.paid", "checkout", reference, intent.reference, checkout.metadata)
+        if not self.late:
+            self._tell("checkout.paid", "checkout", reference, intent.reference, checkout.metadata)
         return done
+
+    def confirm(self, intent_reference: str) -> None:
+        """What was under way arrives, late."""
+        page = next(one for one in self.checkouts.values() if one.intent_reference == intent_reference)
+        self._succeed(intent_reference)
+        self.checkouts[page.reference] = attrs.evolve(page, paid=True)
+
+    def dispute(self, intent_reference: str, amount: Money | None) -> None:
+        """The payer's bank takes so much back; None gives it all back to us."""
+        intent = self._change(
+            intent_reference, disputed=amount or Money.zero(self.intents[intent_reference].amount.currency)
+        )
+        self._tell("dispute.changed", "dispute", f"dispute_of_{intent_reference}", intent_reference, intent.metadata)
+
+    def charge_fee(self, intent_reference: str, fee: Money) -> None:
+        """The provider says what it keeps."""
+        self._change(intent_reference, fee=fee)
+
+    def put_status(self, intent_reference: str, status: str) -> None:
+        """A word for where a payment stands that nobody has heard of."""
+        self._change(intent_reference, state=IntentState.UNKNOWN, raw_status=status)
 
     def decline(self, reference: str) -> None:
         """The payer's card is declined on an open page, which stays open."""
         checkout = self.checkouts[reference]
+        assert checkout.amount is not None
         intent = self._begin(checkout.amount, checkout.metadata, None)
         self._change(intent.reference, failure="The card was declined.")
         self.checkouts[reference] = attrs.evolve(checkout, intent_reference=intent.reference)
@@ -109,24 +164,40 @@ class FakePayments(PaymentProvider, EventList):
 
     @property
     def slug(self) -> str:
-        """`fake`."""
-        return "fake"
+        """`fake`, unless it was made as another."""
+        return self._slug
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def currencies(self) -> frozenset[str]:
+        """Some."""
+        return frozenset(("EUR", "GBP", "JPY", "KWD", "NGN", "USD"))
+
+    def keeps_keys(self, action: Action) -> timedelta | None:
+        """A day, unless a test says otherwise."""
+        return self.key_life
 
     def check_amount(self, amount: Money, *, field: str = "amount") -> None:
         """Anything from 1 to 99,999,999 minor units."""
         if not 0 < amount.amount <= _MOST:
             raise Invalid.field(field, f"{amount} cannot be charged.")
+        if amount.currency.code not in self.currencies:
+            raise Invalid.field(field, f"{amount.currency.code} is not taken.")
 
-    async def account(self, access: Mapping[str, str]) -> str:
+    async def account(self, access: Mapping[str, str]) -> Account:
         """`Fake shop`."""
-        return self._do("account", access, lambda: "Fake shop")
+        return self._do("account", access, lambda: Account(self.account_reference, "Fake shop"))
 
     async def create_checkout(self, access: Mapping[str, str], order: CheckoutOrder, *, key: str) -> HostedCheckout:
         """A page at pay.fake."""
 
         def work() -> HostedCheckout:
             self._chargeable(order.amount)
-            reference = self._id("page")
+            if self.keyless and key in self.checkouts:
+                return self.checkouts[key]
+            reference = key if self.keyless else self._id("page")
             self.checkouts[reference] = HostedCheckout(
                 reference=reference,
                 url=f"https://pay.fake/{reference}",
@@ -143,9 +214,29 @@ class FakePayments(PaymentProvider, EventList):
 
     async def fetch_checkout(self, access: Mapping[str, str], reference: str) -> HostedCheckout:
         """As it is now; a page whose time is up has expired."""
-        return self._do("fetch_checkout", access, lambda: self._page(reference))
 
-    async def expire_checkout(self, access: Mapping[str, str], reference: str) -> HostedCheckout:
+        def work() -> HostedCheckout:
+            if self.keyless and reference not in self.checkouts:
+                return HostedCheckout(reference, None, CheckoutState.OPEN, None, None, False, None, {})
+            page = self._page(reference)
+            if self.keyless and page.state is CheckoutState.OPEN and page.intent_reference is None:
+                return attrs.evolve(page, url=None, amount=None, expires_at=None, metadata={})
+            return page
+
+        return self._do("fetch_checkout", access, work)
+
+    async def capture_checkout(self, access: Mapping[str, str], reference: str, *, key: str) -> HostedCheckout:
+        """Takes the money of a page that was approved."""
+
+        def work() -> HostedCheckout:
+            page = self._page(reference)
+            return self.pay(reference) if page.state is CheckoutState.APPROVED else page
+
+        return self._do("capture_checkout", access, work, key, reference)
+
+    async def expire_checkout(
+        self, access: Mapping[str, str], reference: str, *, url: str | None = None
+    ) -> HostedCheckout:
         """Close it if it is open."""
 
         def work() -> HostedCheckout:
@@ -219,7 +310,7 @@ class FakePayments(PaymentProvider, EventList):
             left = intent.received - intent.refunded
             if not Money.zero(amount.currency) < amount <= left:
                 raise ProviderRefused(f"{amount} cannot go back; {left} is left.", code="too_much", field="amount")
-            refund = ProviderRefund(self._id("refund"), intent_reference, RefundState.SUCCEEDED, amount)
+            refund = ProviderRefund(self._id("refund"), intent_reference, RefundState.SUCCEEDED, amount, key=key)
             self.refunds[refund.reference] = refund
             self._change(intent_reference, refunded=intent.refunded + amount)
             self._tell("refund.created", "refund", refund.reference, intent_reference, {})
@@ -232,17 +323,22 @@ class FakePayments(PaymentProvider, EventList):
         rows = [row for row in reversed(self.refunds.values()) if row.intent_reference == intent_reference]
         return self._do("refunds_of", access, lambda: tuple(rows))
 
-    async def ensure_customer(
-        self, access: Mapping[str, str], *, our_reference: str, email: str | None, name: str | None, key: str
-    ) -> ProviderCustomer:
-        """A new payer."""
+    async def find_refund(self, access: Mapping[str, str], intent_reference: str, key: str) -> ProviderRefund | None:
+        """By its key."""
+        rows = [one for one in self.refunds.values() if one.intent_reference == intent_reference and one.key == key]
+        return self._do("find_refund", access, lambda: rows[0] if rows else None)
 
-        def work() -> ProviderCustomer:
-            customer = ProviderCustomer(self._id("payer"), email, name)
-            self.customers[customer.reference] = customer
-            return customer
+    async def find_payment(self, access: Mapping[str, str], key: str) -> Intent | None:
+        """What was asked for with this key."""
 
-        return self._do("ensure_customer", access, work, key, our_reference, email, name)
+        def work() -> Intent | None:
+            (_, made) = self._answers.get(key, ((), None))
+            if isinstance(made, HostedCheckout):
+                page = self.checkouts[made.reference]
+                return self.intents[page.intent_reference] if page.intent_reference else None
+            return self.intents[made.reference] if isinstance(made, Intent) else None
+
+        return self._do("find_payment", access, work)
 
     async def register_webhook(self, access: Mapping[str, str], url: str, *, key: str) -> tuple[str, str]:
         """Always the same secret. Nothing is sent by itself: `events` has the bodies."""
@@ -289,6 +385,7 @@ class FakePayments(PaymentProvider, EventList):
             metadata=told["metadata"],
             failed=told["type"] == "intent.failed",
             payload=told,
+            subscription_reference=told.get("subscription"),
         )
 
     @property
@@ -311,11 +408,11 @@ class FakePayments(PaymentProvider, EventList):
         self.calls.append(name)
         if access.get("secret_key", "") in self.revoked:
             raise ReconnectNeeded("The key was revoked.") from PermissionError(name)
-        error, after_work = self._errors.pop(0) if self._errors else (None, False)
+        error, after_work = self._failing(name)
         if error and not after_work:
             raise error from OSError("told to fail")
         if key:
-            known = self._answers.get(key)
+            known = None if self.keyless else self._answers.get(key)
             if known and known[0] != (name, *asked):
                 raise ProviderRefused("The key was used for another request.", code="idempotency_error") from None
             answer = known[1] if known else work()
@@ -326,9 +423,15 @@ class FakePayments(PaymentProvider, EventList):
             raise error from OSError("told to fail")
         return answer  # type: ignore[return-value]
 
+    def _failing(self, name: str) -> tuple[Exception | None, bool]:
+        if not self._errors or self._errors[0][2] not in (None, name):
+            return None, False
+        error, after_work, _ = self._errors.pop(0)
+        return error, after_work
+
     def _page(self, reference: str) -> HostedCheckout:
         page = _get(self.checkouts, reference)
-        over = page.state is CheckoutState.OPEN and page.expires_at <= self.clock.now()
+        over = page.state is CheckoutState.OPEN and page.expires_at is not None and page.expires_at <= self.clock.now()
         return self._expire(page) if over else page
 
     def _expire(self, page: HostedCheckout) -> HostedCheckout:

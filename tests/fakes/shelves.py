@@ -31,6 +31,17 @@ NAMES = {
     "refunds": "refund",
     "links": "payment link",
     "checkouts": "checkout",
+    "plans": "plan",
+    "plans_at_providers": "plan at a provider",
+    "subscriptions": "subscription",
+    "customers_at_providers": "customer at a provider",
+    "saved_methods": "payment method",
+    "payouts": "payout",
+    "credit_notes": "credit note",
+    "billing_settings": "billing settings",
+    "ledger": "ledger entry",
+    "reconciliations": "reconciliation",
+    "differences": "difference",
     "audit": "audit entry",
 }
 

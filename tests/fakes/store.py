@@ -1,7 +1,7 @@
 """The store in memory: what the port promises, without a database."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar, final
 
@@ -36,6 +36,10 @@ class MemoryStore(Store):
         """A unit of work that may write."""
         async with self._transaction() as transaction:
             yield MemoryWork(transaction, organisation_id, self._queue)
+
+    def together(self, organisation_id: str) -> AbstractAsyncContextManager[Work]:
+        """As any other."""
+        return self.of(organisation_id)
 
     @asynccontextmanager
     async def reading(self, organisation_id: str) -> AsyncIterator[Work]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, cast, final
 import attrs
 
 from application.ports.store import (
+    After,
     AlreadyThere,
     Answer,
     Answers,
@@ -17,15 +18,19 @@ from application.ports.store import (
     Collection,
     Counters,
     Deliveries,
+    Ledger,
     Page,
+    Payments,
     Records,
     Slice,
     StaleWrite,
     Work,
 )
 from application.ports.work_queue import Topic, WorkQueue
+from domain.billing.ledger import Balance, Entry
+from domain.billing.payments import Payment
 from domain.inbox import InboxState, Received
-from domain.money import Currency
+from domain.money import Currency, Money
 from domain.notifications.attempts import Attempt, Outcome
 from domain.notifications.deliveries import Delivery, DeliveryState
 from domain.notifications.selection import Selection
@@ -44,9 +49,24 @@ UNIQUE: Mapping[str, Callable[[Any], object]] = {
     "keys": lambda key: key.hash,
     "invoices": lambda invoice: (invoice.organisation_id, invoice.number),
     "payments": lambda payment: (payment.organisation_id, payment.provider, payment.reference),
+    "plans": lambda plan: (plan.organisation_id, plan.code),
+    "plans_at_providers": lambda one: (one.organisation_id, one.plan_id, one.provider, one.account, one.price),
+    "customers_at_providers": lambda one: (one.organisation_id, one.client_id, one.provider, one.account),
+    "saved_methods": lambda one: (one.organisation_id, one.client_id, one.provider, one.account, one.fingerprint),
+    "credit_notes": lambda note: (note.organisation_id, note.number),
+    "billing_settings": lambda settings: settings.organisation_id,
+    "ledger": lambda entry: (entry.organisation_id, entry.source, entry.account, entry.amount.currency),
     "links": lambda link: link.token,
     "inbox": lambda received: (received.connection_id, received.external_id),
 }
+
+ALSO_UNIQUE: Mapping[str, Callable[[Any], object]] = {
+    "invoices": lambda invoice: invoice.source and (invoice.organisation_id, invoice.source),
+    "subscriptions": lambda one: one.reference and (one.organisation_id, one.provider, one.reference),
+    "payouts": lambda one: one.reference and (one.organisation_id, one.provider, one.reference),
+    "customers_at_providers": lambda one: (one.organisation_id, one.provider, one.account, one.reference),
+}
+"""None is unlike any other."""
 
 
 def kept(thing: T) -> T:
@@ -115,6 +135,9 @@ class MemoryCollection(Collection[T], Generic[T]):
         if id in table and self._owner(table[id]) == self._organisation_id:
             del table[id]
 
+    async def expect(self, **one_of: Several[str]) -> None:
+        """Everything is at hand."""
+
     async def page(self, slice: Slice = Slice(), /, **equal: object) -> Page[T]:  # noqa: B008
         return part(await self.all(**equal), slice)
 
@@ -146,9 +169,10 @@ def put_new(table: MutableMapping[Any, Any], name: str, thing: Any) -> None:
 
 def check_unique(table: Table, name: str, thing: Any) -> None:
     """Raises AlreadyThere."""
-    key = UNIQUE.get(name)
-    if key and any(key(other) == key(thing) for other in table.values() if other.id != thing.id):
-        raise AlreadyThere(f"There already is such a {name}.")
+    for key in (UNIQUE.get(name), ALSO_UNIQUE.get(name)):
+        mine = key(thing) if key else None
+        if key and mine is not None and any(key(o) == mine for o in table.values() if o.id != thing.id):
+            raise AlreadyThere(f"There already is such a {name}.")
 
 
 def part(things: Sequence[T], slice: Slice) -> Page[T]:
@@ -368,6 +392,36 @@ class MemoryCounters(Counters):
 
 
 @final
+class MemoryPayments(MemoryCollection[Payment], Payments):
+    """Payments."""
+
+    async def moved(
+        self, provider: str, since: datetime, until: datetime, *, limit: int, after: After | None = None
+    ) -> tuple[After, ...]:
+        found = [one for one in await self.all(provider=provider) if one.created_at < until and one.updated_at >= since]
+        behind = (after.changed_at, after.id) if after else None
+        ordered = sorted(found, key=lambda one: (one.updated_at, one.id))
+        read = (After(one.updated_at, one.id) for one in ordered)
+        return tuple(one for one in read if behind is None or (one.changed_at, one.id) > behind)[:limit]
+
+
+@final
+class MemoryLedger(MemoryCollection[Entry], Ledger):
+    """Entries."""
+
+    async def add_all(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            await self.add(entry)
+
+    async def balances(self) -> tuple[Balance, ...]:
+        sums: dict[tuple[str, str], int] = {}
+        for entry in await self.all():
+            key = entry.account, entry.amount.currency.code
+            sums[key] = sums.get(key, 0) + entry.amount.amount
+        return tuple(Balance(account, Money(sum_, Currency(code))) for (account, code), sum_ in sorted(sums.items()))
+
+
+@final
 class MemoryWork(Work):
     """One unit of work."""
 
@@ -395,10 +449,21 @@ class MemoryWork(Work):
         self.inbox = MemoryInbox(transaction, organisation_id, "inbox")
         self.records = MemoryRecords(transaction, organisation_id, "records")
         self.invoices = collection("invoices")
-        self.payments = collection("payments")
+        self.payments = MemoryPayments(transaction, organisation_id, "payments")
         self.refunds = collection("refunds")
         self.links = collection("links")
         self.checkouts = collection("checkouts")
+        self.plans = collection("plans")
+        self.plans_at_providers = collection("plans_at_providers")
+        self.subscriptions = collection("subscriptions")
+        self.customers_at_providers = collection("customers_at_providers")
+        self.saved_methods = collection("saved_methods")
+        self.payouts = collection("payouts")
+        self.credit_notes = collection("credit_notes")
+        self.billing_settings = collection("billing_settings")
+        self.ledger = MemoryLedger(transaction, organisation_id, "ledger")
+        self.reconciliations = collection("reconciliations")
+        self.differences = collection("differences")
         self.audit = collection("audit")
 
     async def commit(self) -> None:

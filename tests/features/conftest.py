@@ -13,15 +13,21 @@ from typing import Any
 import pytest
 from pytest_bdd import given, parsers, then, when
 
+from application.billing.follow import FollowPaymentLink
 from application.billing.invoices import CreateInvoice, LineAsked, VoidInvoice
-from application.billing.links import CreatePaymentLink, FollowPaymentLink
+from application.billing.links import CreatePaymentLink
 from application.connections.connect import Connect
 from application.notifications.endpoints import CreateEndpoint
 from application.work.create_record import CreateRecord
 from domain.billing.invoices import InvoiceState
+from domain.money import Money
 from domain.notifications.signing import verify
 from domain.work.kinds import kind_named
+from tests.books import assert_books
+from tests.fakes.payments import GOOD
 from tests.features.studio import CHANNELS, Arrival, Studio
+
+ACCESS = {"secret_key": "sk_fake"}
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -40,11 +46,12 @@ def run() -> Iterator[Run]:
 
 
 @pytest.fixture
-def studio(run: Run) -> Studio:
-    """Harbour & Finch, on its first day."""
+def studio(run: Run) -> Iterator[Studio]:
+    """Harbour & Finch, on its first day. Whatever happens to it, its books agree at the end."""
     studio = Studio()
     run(studio.found())
-    return studio
+    yield studio
+    run(assert_books(studio.store, studio.caller.organisation_id))
 
 
 # Given
@@ -146,7 +153,7 @@ def is_refused(studio: Studio, why: str) -> None:
     assert why in str(studio.scene.refusals[-1])
 
 
-@then(parsers.re(r"it is (a )?(?P<state>draft|open|partly paid|paid|overdue|void)"))
+@then(parsers.re(r"it is (a )?(?P<state>draft|open|partly paid|paid|overdue|void|uncollectible)"))
 def is_in_state(studio: Studio, run: Run, state: str) -> None:
     assert run(studio.invoice()).state is InvoiceState(state.replace(" ", "_"))
 
@@ -188,3 +195,33 @@ def heard(studio: Studio, listener: str) -> list[str]:
     for arrival in arrivals:
         verify(secret, arrival.request.headers, arrival.request.body, arrival.at)
     return [json.loads(arrival.request.body)["type"] for arrival in arrivals]
+
+
+# What the payment provider does
+
+
+@when("the provider tells it")
+def tells(studio: Studio, run: Run) -> None:
+    run(studio.let_through(*studio.unheard()))
+
+
+@when("the provider tells everything twice")
+def tells_twice(studio: Studio, run: Run) -> None:
+    run(studio.let_through(*(body for told in studio.till.events for body in (told, told))))
+
+
+@given(parsers.parse("{price} {currency} have come in for it"))
+@when(parsers.parse("{price} {currency} come in for it"))
+def come_in(studio: Studio, run: Run, price: str, currency: str) -> None:
+    """Taken at the provider, in the invoice's name, without the hub having asked for it."""
+    names = {"patchbay_organisation": studio.caller.organisation_id, "patchbay_invoice": run(studio.invoice()).id}
+    amount = Money.of(price, currency)
+    intent = run(studio.till.create_intent(ACCESS, amount, key=f"desk {price} {currency}", metadata=names))
+    run(studio.till.confirm_intent(ACCESS, intent.reference, method=GOOD, key=f"confirm {price} {currency}"))
+    run(studio.let_through(*studio.unheard()))
+
+
+@then(parsers.parse("the provider has sent {price} {currency} back"))
+def has_sent_back(studio: Studio, price: str, currency: str) -> None:
+    sent = sum((one.amount for one in studio.till.refunds.values()), Money.of("0", currency))
+    assert str(sent) == f"{price} {currency}"

@@ -160,7 +160,7 @@ Feature: Paying
     Scenario: Another currency is set aside for a person to look at
       Given Ada holds a link to pay an invoice over 100.00 USD
       When 100.00 EUR come in for it
-      Then the payment is conflicted
+      Then a payment is conflicted, wrong currency: "It was made in EUR, the invoice is in USD."
       And it is open
       And "invoice.paid" is not told
 
@@ -186,48 +186,56 @@ Feature: Paying
       Then it is paid
       And "invoice.paid" is told once
 
-  Rule: Money goes back once, and never more than came in
+    Scenario: Too much pays it, and what is too much is shown
+      Given Ada holds a link to pay an invoice over 100.00 USD
+      When 150.00 USD come in for it
+      Then it is paid
+      And 50.00 USD of it are too much
+      And a payment is conflicted, overpaid: "150.00 USD came for invoice INV-0001; 100.00 USD was due."
+      And "payment.conflicted" is told once
 
-    Scenario: A part refund
-      Given Ada has paid an invoice over 100.00 USD
-      When Grace refunds 30.00 USD
-      Then 30.00 USD of the payment went back
+    Scenario: Too much goes back
+      Given Ada holds a link to pay an invoice over 100.00 USD
+      And 150.00 USD have come in for it
+      When Grace sends it back
+      Then the provider has sent 50.00 USD back
       And it is paid
-      And "payment.refunded" is told once
-      And "invoice.refunded" is told once
+      And 0.00 USD of it are too much
+      And no payment is conflicted
 
-    Scenario: The provider tells of a refund that the hub made
+    Scenario: A second payment does not pay it again
       Given Ada has paid an invoice over 100.00 USD
-      And Grace has refunded 30.00 USD
-      When the provider tells everything twice
-      Then 30.00 USD of the payment went back
-      And "payment.refunded" is told once
+      When 100.00 USD come in for it
+      Then a payment is conflicted, paid twice: "Invoice INV-0001 had been paid already."
+      And 0.00 USD of it are too much
+      And "invoice.paid" is told once
 
-    Scenario: More than came in
+    Scenario: The second payment goes back
       Given Ada has paid an invoice over 100.00 USD
-      When Grace refunds 100.01 USD
-      Then it is refused: "Only 100.00 USD of 100.00 USD can still be refunded"
-      And 0.00 USD of the payment went back
+      And 100.00 USD have come in for it
+      When Grace sends it back
+      Then the provider has sent 100.00 USD back
+      And it is paid
+      And no payment is conflicted
 
-    Scenario: Two refunds at once that are too much together
+    Scenario: The second payment pays Ada's next invoice
       Given Ada has paid an invoice over 100.00 USD
-      When Grace refunds 60.00 USD twice at once
-      Then one of the two is refused
-      And 60.00 USD of the payment went back
-      And the provider has sent 60.00 USD back
+      And 100.00 USD have come in for it
+      When Grace counts it for Ada's next invoice, over 100.00 USD
+      Then it is paid
+      And no payment is conflicted
 
-    Scenario: The answer to a refund is cut off
+    Scenario: The second payment is kept for later
       Given Ada has paid an invoice over 100.00 USD
-      And Grace's refund of 30.00 USD was cut off
-      When the hub looks for refunds without an answer
-      Then 30.00 USD of the payment went back
-      And the provider has sent 30.00 USD back
-      And "payment.refunded" is told once
+      And 100.00 USD have come in for it
+      When Grace keeps it as it is
+      Then 100.00 USD of it are too much
+      And no payment is conflicted
 
-    Scenario: A refund that the bank sends back later
-      Given Ada has paid an invoice over 100.00 USD
-      And Grace has refunded 30.00 USD
-      When the bank refuses the refund
-      Then 0.00 USD of the payment went back
-      And the refund is failed: "The bank refused it."
-      And 100.00 USD of the payment can be refunded
+    Scenario: Money for an invoice that was withdrawn
+      Given Ada holds a link to pay an invoice over 100.00 USD
+      And Grace has made it void
+      When 100.00 USD come in for it
+      Then a payment is conflicted, after void: "It was paid after invoice INV-0001 was made void."
+      And it is void
+      And "invoice.paid" is not told

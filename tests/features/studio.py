@@ -26,6 +26,7 @@ from application.ports.dispatch import Dispatch
 from application.ports.ids import Ids
 from application.ports.inbox import WebhookInbox
 from application.ports.intake import Intake
+from application.ports.invoice_paper import InvoicePaper
 from application.ports.journal import Journal
 from application.ports.leases import Leases
 from application.ports.message_channel import MessageChannel
@@ -61,6 +62,7 @@ from tests.fakes.intake import MemoryIntake
 from tests.fakes.journal import RememberingJournal
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.outgoing import FakeOutgoing, Request
+from tests.fakes.paper import PlainPaper
 from tests.fakes.passwords import QuickPasswords
 from tests.fakes.payments import FakePayments
 from tests.fakes.providers import FAKE
@@ -208,6 +210,7 @@ class Studio:
             (Journal, RememberingJournal()),
             (Providers, self.town),
             (Passwords, QuickPasswords()),
+            (InvoicePaper, PlainPaper()),
             (PublicUrl, public),
             (ConsoleUrl, ConsoleUrl("https://hub.harbour-finch.example/console")),
             (RetrySchedule, DEFAULT),

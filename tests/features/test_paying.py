@@ -1,30 +1,27 @@
-"""The feature "Paying": one page, one payment, money back once, and books that agree with the provider's."""
+"""The feature "Paying": one page, one payment, and books that agree with the provider's."""
 
 import asyncio
-from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
 from pytest_bdd import given, parsers, scenarios, then, when
 
+from application.billing.follow import FollowPaymentLink, ReturnFromCheckout
 from application.billing.intents import StartPayment
-from application.billing.links import CreatePaymentLink, ExpirePaymentLink, FollowPaymentLink, ReturnFromCheckout
-from application.billing.refund import RefundPayment
+from application.billing.links import CreatePaymentLink, ExpirePaymentLink
+from application.billing.resolve import Resolution, ResolveConflict
 from application.connections.connect import ProviderUnavailable
 from application.inbox.receive import ReceiveWebhook
-from application.ports.payments import CheckoutState, RefundState, RetryLater
-from application.upkeep.jobs import ResumeRefunds
+from application.ports.payments import CheckoutState, RetryLater
 from domain.billing.links import LinkAnswer
-from domain.billing.payments import PaymentState
-from domain.money import Money
+from domain.billing.payments import Payment, PaymentState
 from tests.fakes.payments import GOOD
-from tests.features.conftest import Run, follows, holds_a_link, page_of
+from tests.features.conftest import ACCESS, Run, follows, holds_a_link, page_of, tells, writes
 from tests.features.studio import Studio
 
 scenarios("paying.feature")
 
 LATER = {"an hour": timedelta(hours=1), "a day": timedelta(days=1), "a month": timedelta(days=31)}
-ACCESS = {"secret_key": "sk_fake"}
 
 
 # Given
@@ -32,7 +29,8 @@ ACCESS = {"secret_key": "sk_fake"}
 
 @given("the provider made a page but its answer was cut off")
 def page_cut_off(studio: Studio, run: Run) -> None:
-    studio.till.fail_next(RetryLater("the line went dead", may_have_happened=True), after_work=True)
+    error = RetryLater("the line went dead", may_have_happened=True)
+    studio.till.fail_next(error, after_work=True, of="create_checkout")
     follows(studio, run)
     assert isinstance(studio.scene.refusals.pop(), ProviderUnavailable)
     assert len(studio.till.checkouts) == 1
@@ -81,13 +79,6 @@ def is_away(studio: Studio) -> None:
         studio.till.fail_next(RetryLater("no answer"))
 
 
-@given(parsers.parse("Grace's refund of {amount} {currency} was cut off"))
-def refund_cut_off(studio: Studio, run: Run, amount: str, currency: str) -> None:
-    studio.till.fail_next(RetryLater("the line went dead", may_have_happened=True), after_work=True)
-    refunds(studio, run, amount, currency)
-    assert isinstance(studio.scene.refusals.pop(), ProviderUnavailable)
-
-
 # When
 
 
@@ -107,16 +98,6 @@ def follows_twice(studio: Studio, run: Run) -> None:
 def asks_again(studio: Studio, run: Run) -> None:
     again = run(studio.use(CreatePaymentLink)(studio.caller, invoice_id=run(studio.invoice()).id))
     studio.scene.seen = again
-
-
-@when("the provider tells it")
-def tells(studio: Studio, run: Run) -> None:
-    run(studio.let_through(*studio.unheard()))
-
-
-@when("the provider tells everything twice")
-def tells_twice(studio: Studio, run: Run) -> None:
-    run(studio.let_through(*(body for told in studio.till.events for body in (told, told))))
 
 
 @when("the provider tells it in the wrong order")
@@ -162,51 +143,6 @@ def pays_elsewhere(studio: Studio, run: Run) -> None:
     start = studio.use(StartPayment)
     started = run(start(studio.caller, provider="fake", invoice_id=run(studio.invoice()).id))
     run(studio.till.confirm_intent(ACCESS, started.intent.reference, method=GOOD, key="confirm"))
-    run(studio.let_through(*studio.unheard()))
-
-
-@given(parsers.parse("{price} {currency} have come in for it"))
-@when(parsers.parse("{price} {currency} come in for it"))
-def come_in(studio: Studio, run: Run, price: str, currency: str) -> None:
-    """Taken at the provider, in the invoice's name, without the hub having asked for it."""
-    names = {"patchbay_organisation": studio.caller.organisation_id, "patchbay_invoice": run(studio.invoice()).id}
-    amount = Money.of(price, currency)
-    intent = run(studio.till.create_intent(ACCESS, amount, key=f"desk {price} {currency}", metadata=names))
-    run(studio.till.confirm_intent(ACCESS, intent.reference, method=GOOD, key=f"confirm {price} {currency}"))
-    run(studio.let_through(*studio.unheard()))
-
-
-@given(parsers.parse("Grace has refunded {amount} {currency}"))
-@when(parsers.parse("Grace refunds {amount} {currency}"))
-def refunds(studio: Studio, run: Run, amount: str, currency: str) -> None:
-    payment = run(studio.payment())
-    assert payment.currency.code == currency
-    run(studio.attempt(studio.use(RefundPayment)(studio.caller, payment.id, amount=amount)))
-
-
-@when(parsers.parse("Grace refunds {amount} {currency} twice at once"))
-def refunds_twice(studio: Studio, run: Run, amount: str, currency: str) -> None:
-    payment = run(studio.payment())
-    refund = studio.use(RefundPayment)
-
-    async def both() -> None:
-        deeds: list[Awaitable[Any]] = [refund(studio.caller, payment.id, amount=amount) for _ in range(2)]
-        await asyncio.gather(*(studio.attempt(deed) for deed in deeds))
-
-    run(both())
-
-
-@when("the hub looks for refunds without an answer")
-def looks_for_refunds(studio: Studio, run: Run) -> None:
-    studio.clock.advance(timedelta(minutes=5))
-    run(studio.use(ResumeRefunds)())
-    run(studio.let_through(*studio.unheard()))
-
-
-@when("the bank refuses the refund")
-def bank_refuses(studio: Studio, run: Run) -> None:
-    (reference,) = studio.till.refunds
-    studio.till.settle_refund(reference, RefundState.FAILED)
     run(studio.let_through(*studio.unheard()))
 
 
@@ -270,41 +206,54 @@ def paid_by_one(studio: Studio, run: Run, price: str, currency: str) -> None:
     assert [str(one.received) for one in studio.till.intents.values() if one.received] == [f"{price} {currency}"]
 
 
-@then("the payment is conflicted")
-def is_conflicted(studio: Studio, run: Run) -> None:
-    payment = run(studio.payment())
-    assert payment.state is PaymentState.CONFLICTED
-    assert payment.conflict == "It was made in EUR, the invoice is in USD."
+@when("Grace keeps it as it is")
+def keeps_it(studio: Studio, run: Run) -> None:
+    _settle(studio, run, Resolution.ACCEPT)
+
+
+@when("Grace sends it back")
+def sends_it_back(studio: Studio, run: Run) -> None:
+    _settle(studio, run, Resolution.REFUND)
+
+
+@when(parsers.parse("Grace counts it for Ada's next invoice, over {price} {currency}"))
+def counts_it_elsewhere(studio: Studio, run: Run, price: str, currency: str) -> None:
+    odd = run(_conflicted(studio))
+    writes(studio, run, price, currency)
+    target = run(studio.invoice()).id
+    resolve = studio.use(ResolveConflict)
+    run(studio.attempt(resolve(studio.caller, odd.id, Resolution.MOVE, invoice_id=target)))
+
+
+def _settle(studio: Studio, run: Run, resolution: Resolution) -> None:
+    odd = run(_conflicted(studio))
+    run(studio.attempt(studio.use(ResolveConflict)(studio.caller, odd.id, resolution)))
+    run(studio.let_through(*studio.unheard()))
+
+
+async def _conflicted(studio: Studio) -> Payment:
+    (odd,) = [one for one in await studio.payments() if one.state is PaymentState.CONFLICTED]
+    return odd
+
+
+@then(parsers.parse('a payment is conflicted, {name}: "{why}"'))
+def is_conflicted(studio: Studio, run: Run, name: str, why: str) -> None:
+    odd = run(_conflicted(studio))
+    assert odd.conflict_kind is not None
+    assert odd.conflict_kind.value.replace("_", " ") == name
+    assert odd.conflict == why
+
+
+@then("no payment is conflicted")
+def none_conflicted(studio: Studio, run: Run) -> None:
+    assert [one for one in run(studio.payments()) if one.state is PaymentState.CONFLICTED] == []
+
+
+@then(parsers.parse("{price} {currency} of it are too much"))
+def too_much(studio: Studio, run: Run, price: str, currency: str) -> None:
+    assert str(run(studio.invoice()).overpaid) == f"{price} {currency}"
 
 
 @then(parsers.parse("{price} {currency} of it are still due"))
 def still_due(studio: Studio, run: Run, price: str, currency: str) -> None:
     assert str(run(studio.invoice()).amount_due) == f"{price} {currency}"
-
-
-@then(parsers.parse("{price} {currency} of the payment went back"))
-def went_back(studio: Studio, run: Run, price: str, currency: str) -> None:
-    assert str(run(studio.payment()).refunded) == f"{price} {currency}"
-    assert str(run(studio.invoice()).amount_refunded) == f"{price} {currency}"
-
-
-@then(parsers.parse("{price} {currency} of the payment can be refunded"))
-def can_be_refunded(studio: Studio, run: Run, price: str, currency: str) -> None:
-    assert str(run(studio.payment()).refundable) == f"{price} {currency}"
-
-
-@then(parsers.parse("the provider has sent {price} {currency} back"))
-def has_sent_back(studio: Studio, price: str, currency: str) -> None:
-    sent = sum((one.amount for one in studio.till.refunds.values()), Money.of("0", currency))
-    assert str(sent) == f"{price} {currency}"
-
-
-@then("one of the two is refused")
-def one_refused(studio: Studio) -> None:
-    assert len(studio.scene.refusals) == 1
-
-
-@then(parsers.parse('the refund is failed: "{why}"'))
-def refund_failed(studio: Studio, run: Run, why: str) -> None:
-    (refund,) = run(studio.look(lambda work: work.refunds.all()))
-    assert (refund.state.value, refund.failure) == ("failed", why)

@@ -147,6 +147,8 @@ def environment(tmp_path: Path, ports: Ports, database_url: str) -> dict[str, st
         "PATCHBAY_DATABASE_URL": database_url,
         "PATCHBAY_PORT": str(ports.hub),
         "PATCHBAY_STRIPE_URL": f"http://{HOST}:{ports.box}/stripe",
+        "PATCHBAY_PAYPAL_URL": f"http://{HOST}:{ports.box}/paypal",
+        "PATCHBAY_FLUTTERWAVE_URL": f"http://{HOST}:{ports.box}/flutterwave",
         "PATCHBAY_ALLOW_NETWORKS": f"{HOST}:{ports.box},{HOST}:{ports.mail}",
     }
 
@@ -211,7 +213,7 @@ async def sandbox(hub: Hub, ports: Ports, clock: MovingClock) -> AsyncIterator[S
     box = Sandbox.at(ports.box, mail_port=ports.mail, clock=clock)
     async with box.mail, served(box.app, ports.box):
         yield box
-    await box.stripe.aclose()
+    await box.aclose()
 
 
 @pytest.fixture

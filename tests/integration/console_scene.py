@@ -12,8 +12,9 @@ from typing import Any
 import attrs
 from httpx import ASGITransport, AsyncClient
 
+from application.billing.follow import FollowPaymentLink, ReturnFromCheckout
 from application.billing.invoices import CreateInvoice, LineAsked
-from application.billing.links import CreatePaymentLink, FollowPaymentLink, ReturnFromCheckout
+from application.billing.links import CreatePaymentLink
 from application.caller import Caller
 from application.connections.connect import Connect
 from application.notifications.configurations import SaveNotification
@@ -142,7 +143,7 @@ async def scene(hub: Hub, *, mark: str = "Acme") -> AsyncIterator[Scene]:
     payments, channel = FakePayments(clock), FakeChannel()
     payments.webhook_secret = "whsec_fake"
     real_payments, real_channels = dict(hub.providers._payments), dict(hub.providers._channels)
-    hub.providers._payments["stripe"] = payments  # type: ignore[assignment]
+    hub.providers._payments["stripe"] = payments
     hub.providers._channels["slack"] = channel
     organisation_id = await _people(hub, f"{mark} Studio", OWNER, VIEWER)
     await _people(hub, "Rivals", RIVAL)

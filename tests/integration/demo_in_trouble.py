@@ -4,7 +4,8 @@ import asyncio
 import sys
 
 from entrypoints.demo import stage
-from entrypoints.demo.story import CHAPTERS, Chapter, Story
+from entrypoints.demo.player import Chapter, Story
+from entrypoints.demo.story import CHAPTERS
 
 PAYING = next(chapter for chapter in CHAPTERS if chapter.title == "The client pays on the hosted page")
 

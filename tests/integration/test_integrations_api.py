@@ -3,9 +3,12 @@
 import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from adapters.providers.stripe import sandbox_checkout as checkout
+from adapters.providers.stripe.sandbox_cards import card_of
 from adapters.providers.stripe.sandbox_gate import Fault
 from domain.notifications.schedule import DEFAULT
 from entrypoints.sandbox import Sandbox
@@ -145,8 +148,8 @@ async def test_two_connections_to_one_provider_are_named_by_id(client: Client, s
         assert two["id"] in answer.json()["detail"]
     assert len((await read(client, "/api/integrations/stripe/status"))["connections"]) == 2
     invoice = await an_invoice(client)
-    unnamed = await client.post(f"/api/invoices/{invoice['id']}/payment-link", json={})
-    assert (unnamed.status_code, faults(unnamed)) == (422, {"provider"})
+    unnamed = await made(client, f"/api/invoices/{invoice['id']}/payment-link", {})
+    assert (unnamed["provider"], unnamed["connection_id"]) == ("", ""), "the payer chooses"
     link = await made(client, f"/api/invoices/{invoice['id']}/payment-link", {"provider": two["id"]})
     assert link["connection_id"] == two["id"]
 
@@ -155,7 +158,7 @@ async def test_the_catalogue_says_what_to_type(client: Client, sandbox: Sandbox)
     """Enough to build a form from: labels, what is secret, what is needed; and what is configured already."""
     await slack(client, sandbox)
     catalogue = {entry["slug"]: entry for entry in await read(client, "/api/integrations/catalog")}
-    assert set(catalogue) == {"discord", "slack", "smtp", "stripe"}
+    assert set(catalogue) == {"discord", "flutterwave", "paypal", "slack", "smtp", "stripe"}
     assert {slug for slug, entry in catalogue.items() if entry["configured"]} == {"slack"}
     key = next(field for field in catalogue["stripe"]["fields"] if field["name"] == "secret_key")
     assert (key["secret"], key["required"], bool(key["label"])) == (True, True, True)
@@ -387,3 +390,32 @@ async def test_an_unknown_provider_is_not_found(client: Client, path: str) -> No
     answer = await client.request(method, f"/api/integrations/nonsense/{path}", json=body)
     assert answer.status_code == 404
     assert "nonsense" in answer.json()["detail"]
+
+
+async def test_a_key_of_another_account_leaves_no_page_that_could_be_paid_unseen(
+    client: Client, hub: Hub, sandbox: Sandbox
+) -> None:
+    """The former account's page is closed with the former key; what was paid there is refunded there, or refused saying so."""
+    connection = await stripe(client)
+    paid, unpaid = await an_invoice(client), await an_invoice(client)
+    (former,) = sandbox.stripe.shops()
+    paths = [
+        urlsplit((await made(client, f"/api/invoices/{bill['id']}/payment-link", {}))["url"]).path
+        for bill in (paid, unpaid)
+    ]
+    assert [(await client.get(path)).status_code for path in paths] == [303, 303]
+    first, second = former.sessions
+    card = card_of("4242424242424242")
+    assert card is not None
+    checkout.pay(former, former.sessions[first], card, {"email": "payer@example.com", "name": "Pat Payer"})
+    changed = await client.patch(
+        f"/api/integrations/{connection['id']}", json={"fields": {"secret_key": "sk_live_other"}}
+    )
+    assert (changed.status_code, changed.json()["live"]) == (200, True)
+    assert [former.sessions[one]["status"] for one in (first, second)] == ["complete", "expired"]
+    bill = await read(client, f"/api/invoices/{paid['id']}")
+    assert bill["invoice"]["status"] == "paid", "what was paid before the change is learned with the former key"
+    answer = await client.post(f"/api/payments/{bill['payments'][0]['id']}/refunds", json={"amount": "1.00"})
+    assert answer.status_code == 409
+    assert "another account" in answer.json()["detail"]
+    assert (await client.get(paths[1])).status_code == 303, "the link opens a page in the new account"

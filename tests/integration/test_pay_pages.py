@@ -10,7 +10,7 @@ from httpx import AsyncClient
 
 from adapters.persistence.migrate import migrate
 from adapters.vault import KeyRing
-from application.billing.invoices import VoidInvoice
+from application.billing.invoices import CreateInvoice, DiscountAsked, LineAsked, TaxAsked, VoidInvoice
 from application.billing.links import ExpirePaymentLink
 from application.ports.leases import Leases
 from application.ports.payments import RetryLater
@@ -64,6 +64,30 @@ async def test_a_look_at_the_link_opens_nothing(set_up: Scene, payer: AsyncClien
         answer = await payer.head(f"/pay/{token}")
         assert (answer.status_code, answer.content) == (status, b"")
     assert set_up.payments.calls == []
+
+
+@pytest.mark.parametrize("header", ["Sec-Purpose", "Purpose", "X-Moz"])
+async def test_a_browser_that_fetches_ahead_opens_and_closes_nothing(
+    set_up: Scene, payer: AsyncClient, header: str
+) -> None:
+    """Nobody has clicked: the page that somebody has open would be closed under their hands."""
+    answer = await payer.get(f"/pay/{set_up.link.token}?with=fake", headers={header: "prefetch;prerender"})
+    assert (answer.status_code, answer.content) == (503, b"")
+    assert (await payer.head(f"/pay/{set_up.link.token}?with=fake")).status_code == 200
+    assert set_up.payments.calls == []
+
+
+async def test_a_payment_under_way_is_said_and_nothing_is_opened_unasked(set_up: Scene, payer: AsyncClient) -> None:
+    """A bank takes days; whoever pays again is to know."""
+    set_up.payments.late = True
+    page = (await payer.get(f"/pay/{set_up.link.token}")).headers["location"]
+    set_up.payments.pay(page.rpartition("/")[2])
+    await payer.get(f"/pay/{set_up.link.token}?returned=1")
+    again = await payer.get(f"/pay/{set_up.link.token}")
+    assert again.status_code == 200
+    assert "is under way" in again.text
+    (way,) = re.findall(r'href="([^"]*with=[^"]*)"', again.text)
+    assert (await payer.get(way)).status_code == 303
 
 
 async def test_a_paid_invoice_says_so(set_up: Scene, payer: AsyncClient) -> None:
@@ -161,7 +185,7 @@ async def test_a_link_that_is_being_opened_for_too_long_gives_a_page_to_try_agai
 
     monkeypatch.setattr(links, "timedelta", lambda **given: timedelta(**{k: min(v, 1) for k, v in given.items()}))
     leases = set_up.hub.resolve(Leases)  # type: ignore[type-abstract]
-    async with leases.hold(f"link:{set_up.link.id}", for_=timedelta(minutes=1)):
+    async with leases.hold(f"pages:{set_up.link.invoice_id}", for_=timedelta(minutes=1)):
         assert (await payer.get(f"/pay/{set_up.link.token}")).status_code == 503
 
 
@@ -220,6 +244,32 @@ async def test_the_style_sheet_is_the_pages_own(payer: AsyncClient) -> None:
     assert (sheet.status_code, "immutable" in sheet.headers["cache-control"]) == (200, True)
     known = await payer.get(url.group(1), headers={"If-None-Match": sheet.headers["etag"]})
     assert known.status_code == 304
+
+
+async def test_what_was_taken_off_and_each_tax_are_named(set_up: Scene, payer: AsyncClient) -> None:
+    """99.99 less 10 % must not read as a price of 89.99, and a tax has its name and its rate."""
+    invoice = await set_up.hub.resolve(CreateInvoice)(
+        set_up.caller,
+        client_id=set_up.invoice.client.id,
+        currency="USD",
+        lines=[
+            LineAsked("Work", 1, "99.99", TaxAsked("VAT", "19"), DiscountAsked(percent="10", name="Trade")),
+            LineAsked("Books", 2, "10.00", TaxAsked("Levy", "7", included=True), DiscountAsked(amount="1.00")),
+        ],
+        discount=DiscountAsked(percent="5", name="Loyalty"),
+    )
+    link = await set_up.new_link(invoice)
+    page = await payer.get(f"/pay/{link.token}?cancelled=1", headers={"Accept-Language": "en-US"})
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page.text.replace("&nbsp;", " ")))
+    for words in (
+        "$99.99, Trade 10 %: −$10.00",
+        "Discount: −$1.00",
+        "Loyalty 5 %",
+        "VAT 19 %",
+        "Levy 7 %, in the prices",
+    ):
+        assert words in text, words
+    assert "Tax in the total" not in text
 
 
 async def test_amounts_are_in_the_payers_language(set_up: Scene, payer: AsyncClient) -> None:

@@ -256,11 +256,11 @@ async def test_a_provider_that_is_away_is_asked_again(
 
 
 @both_databases
-async def test_a_second_payment_shows_as_paid_too_much(
+async def test_a_second_payment_is_set_aside_until_a_person_settles_it(
     client: Client, hub: Hub, sandbox: Sandbox, clock: MovingClock
 ) -> None:
     """The invoice was paid with an intent while somebody had the hosted page open: the page is closed, and where
-    Stripe was quicker, the surplus is shown for a person to settle."""
+    Stripe was quicker, the second payment does not count until somebody keeps, moves or refunds it."""
     connection = await stripe(client)
     postman = await a_postman(client, hub, connection, clock)
     invoice = await an_invoice(client)
@@ -278,9 +278,28 @@ async def test_a_second_payment_shows_as_paid_too_much(
     await work_off(hub)
     shown = await read(client, f"/api/invoices/{invoice['id']}")
     assert (shown["invoice"]["status"], len(shown["payments"])) == ("paid", 2)
-    assert shown["invoice"]["overpaid"]["decimal"] == "100.00"
+    assert (shown["invoice"]["amount_paid"]["decimal"], shown["invoice"]["overpaid"]["amount"]) == ("100.00", 0)
+    (second,) = [one for one in shown["payments"] if one["status"] == "conflicted"]
+    assert second["conflict_kind"] == "paid_twice"
     assert len(await told(client, "invoice.paid")) == 1
     assert len(await told(client, "payment.received")) == 2
+    assert len(await told(client, "payment.conflicted")) == 1
+    back = await client.post(f"/api/payments/{second['id']}/resolve", json={"resolution": "refund"})
+    assert (back.status_code, back.json()["status"], back.json()["refunded"]["decimal"]) == (200, "refunded", "100.00")
+    again = await client.post(f"/api/payments/{second['id']}/resolve", json={"resolution": "accept"})
+    assert again.status_code == 409, "it went back"
+    shown = await read(client, f"/api/invoices/{invoice['id']}")
+    assert (shown["invoice"]["status"], shown["invoice"]["amount_paid"]["decimal"]) == ("paid", "100.00")
+
+
+@both_databases
+async def test_links_asked_for_at_the_same_moment_are_one(client: Client, sandbox: Sandbox) -> None:
+    """A double click, or two workers of the host application: the client gets one address, and one page to pay on."""
+    await stripe(client)
+    invoice = await an_invoice(client)
+    made_ = await asyncio.gather(*(a_link(client, invoice) for _ in range(6)))
+    assert len({link["url"] for link in made_}) == 1
+    assert len((await read(client, f"/api/invoices/{invoice['id']}"))["links"]) == 1
 
 
 @both_databases

@@ -16,7 +16,7 @@ from entrypoints.wiring import Hub
 from tests.integration.conftest import Client, MovingClock, both_databases, made, read, rows, work_off
 from tests.integration.things import a_link, an_endpoint, an_event, an_invoice, hosted, smtp, stripe
 
-NAMES = {"overdue-invoices", "expiring-links", "hanging-refunds", "retention"}
+NAMES = {"overdue-invoices", "invoice-reminders", "expiring-links", "hanging-refunds", "retention"}
 
 
 async def mark_of(hub: Hub, name: str) -> str | None:

@@ -17,8 +17,14 @@ from entrypoints.sandbox import Sandbox
 from entrypoints.wiring import Hub
 from tests.integration.conftest import Client, MovingClock, a_key, asking, both_databases, made, read, rows, work_off
 from tests.integration.things import (
+    a_client,
+    a_customer,
     a_link,
     a_notification,
+    a_payout,
+    a_plan,
+    a_reconciliation,
+    a_subscription,
     an_endpoint,
     an_event,
     an_invoice,
@@ -31,9 +37,11 @@ from tests.integration.things import (
 from tests.samples import whole
 
 PUBLIC = {
+    "/api/billing/webhooks/flutterwave",
     "/api/billing/webhooks/stripe",
     "/api/integrations/{provider}/webhook",
     "/api/integrations/{provider}/webhook/{connection_id}",
+    "/api/payments/paypal/webhook",
     "/api/payments/stripe/webhook",
     "/api/webhooks/stripe",
 }
@@ -161,17 +169,25 @@ class Makers:
 
     async def _make(self, kind: str, parameter: str) -> str:
         table: dict[str, Maker] = {
+            "client_id": self._client_record,
             "connection_id": self._connection,
             "name": self._connection,
             "delivery_id": self._delivery,
             "destination_id": self._endpoint,
+            "difference_id": self._difference,
             "event_id": self._event,
             "invoice_id": self._invoice,
             "key_id": self._key,
+            "method_id": self._method,
+            "note_id": self._credit_note,
             "notification_id": self._notification,
             "payment_id": self._payment,
+            "payout_id": self._payout,
+            "plan_id": self._plan,
             "received_id": self._received,
+            "reconciliation_id": self._reconciliation,
             "replay_id": self._replay,
+            "subscription_id": self._subscription,
             "webhook_id": self._endpoint,
         }
         if parameter == "id":
@@ -179,6 +195,16 @@ class Makers:
         if parameter not in table:
             raise LookupError(f"Write down in Makers how to make something for {{{parameter}}}.")
         return await table[parameter]()
+
+    async def _client_record(self) -> str:
+        return str((await a_client(self._client))["id"])
+
+    async def _credit_note(self) -> str:
+        path = f"/api/invoices/{self._made['invoice_id']}/credit-notes"
+        return str((await made(self._client, path, {"amount": "1.00"}))["credit_note"]["id"])
+
+    async def _method(self) -> str:
+        return "con_01.pm_01"  # the client decides before a method is looked for
 
     async def _connection(self) -> str:
         return str((await slack(self._client, self._box))["id"])
@@ -211,6 +237,22 @@ class Makers:
 
     async def _payment(self) -> str:
         return str((await paid(self._client, self._hub, self._box))["payments"][0]["id"])
+
+    async def _payout(self) -> str:
+        return str((await a_payout(self._client, self._hub, self._box))["id"])
+
+    async def _reconciliation(self) -> str:
+        return str((await a_reconciliation(self._client))["id"])
+
+    async def _difference(self) -> str:
+        return "dif_01"  # the reconciliation decides before a difference is looked for
+
+    async def _plan(self) -> str:
+        return str((await a_plan(self._client, code="theirs"))["id"])
+
+    async def _subscription(self) -> str:
+        await a_plan(self._client)
+        return str((await a_subscription(self._client))["id"])
 
     async def _replay(self) -> str:
         await self._delivery()
@@ -260,6 +302,8 @@ async def test_another_organisation_s_things_are_not_there(
 
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/inbox/{received_id}/skip"): {"reason": "a test payment"},
+    ("POST", "/api/billing/reconciliations/{reconciliation_id}/differences/{difference_id}/fix"): {"fix": "settled"},
+    ("POST", "/api/payments/{payment_id}/resolve"): {"resolution": "accept"},
     ("PUT", "/api/integrations/{provider}/settings"): {"fields": {}},
     ("POST", "/api/webhooks/{webhook_id}/poll/ack"): {"up_to": "dlv_x"},
     ("POST", "/api/webhooks/{webhook_id}/poll/seek"): {"to": "2026-11-21T13:39:24Z"},
@@ -269,7 +313,13 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 
 @both_databases
 async def test_lists_show_only_one_s_own(
-    client: Client, other_client: Client, hub: Hub, litestar: Litestar, sandbox: Sandbox, live: str
+    client: Client,
+    other_client: Client,
+    hub: Hub,
+    litestar: Litestar,
+    sandbox: Sandbox,
+    live: str,
+    organisation: str,
 ) -> None:
     """Every list without an id in its path: full for one organisation, empty for the other, counts included."""
     connection = await stripe(client)
@@ -280,11 +330,18 @@ async def test_lists_show_only_one_s_own(
     bill = await paid(client, hub, sandbox)
     await sandbox.stripe.post.idle()
     await made(client, "/api/replays", {"since": "2026-01-01T00:00:00Z"}, status=202)
+    await a_customer(hub, organisation, bill["invoice"]["client"]["id"])
+    await a_plan(client)
+    await a_subscription(client)
+    await a_payout(client, hub, sandbox)
+    await a_reconciliation(client)
+    await client.put("/api/billing/settings", json={"invoice_prefix": "MINE-"})
     makers = Makers(client, hub, sandbox)
+    of_one = {"/api/billing/subscription"}  # asks which
     shared = {"/api/webhooks/events", "/api/webhooks/templates"}  # these catalogues are everybody's
     seen = 0
     for route in routes(litestar):
-        if route.method != "GET" or route.parameters or route.path in shared:
+        if route.method != "GET" or route.parameters or route.path in shared | of_one:
             continue
         if route.path.removeprefix("/api/") in {kind.plural for kind in KINDS}:
             await makers.id_for(attrs.evolve(route, path=f"{route.path}/{{id}}"), "id")
@@ -292,7 +349,18 @@ async def test_lists_show_only_one_s_own(
             plots = [(await one.get(route.path)).text for one in (client, other_client)]
             assert [" 0 attempts" in plot for plot in plots] == [False, True], route
             continue
+        if route.path.endswith(".csv"):
+            files = [(await one.get(route.path)).text.splitlines() for one in (client, other_client)]
+            assert [len(lines) > 1 for lines in files] == [True, False], route
+            continue
         mine, theirs = await read(client, route.path), await read(other_client, route.path)
+        if route.path == "/api/billing/settings":
+            assert [mine["invoice_prefix"], theirs["invoice_prefix"]] == ["MINE-", "INV-"]
+            continue
+        if route.path == "/api/billing/ledger":
+            assert mine["balances"]
+            assert not theirs["balances"]
+            continue
         if route.path == "/api/statistics/deliveries":
             assert mine["total"]["attempts"] > theirs["total"]["attempts"] == 0
             continue

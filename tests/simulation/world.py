@@ -13,6 +13,7 @@ from typing import Any, final
 import attrs
 
 from adapters.queue.embedded import EmbeddedQueue
+from application.billing.printing import PrintInvoice
 from application.caller import Caller
 from application.connections.connect import PublicUrl
 from application.delivery.consequences import Consequences
@@ -36,6 +37,7 @@ from tests.fakes.dispatch import MemoryDispatch
 from tests.fakes.ids import CountingIds
 from tests.fakes.intake import MemoryIntake
 from tests.fakes.journal import RememberingJournal
+from tests.fakes.paper import PlainPaper
 from tests.fakes.providers import FakeProviders
 from tests.fakes.signer import PlainSigner
 from tests.fakes.store import MemoryStore
@@ -286,8 +288,18 @@ class World:
         tell = Tell(self.clock, self.ids)
         keys = SigningKeys(self.store, tell, self.clock, self.ids, self.vault, PlainSigner())
         providers, credentials = FakeProviders(self.clock), ClientCredentials(self.network, self.clock)
+        printing = PrintInvoice(self.store, self.clock, PublicUrl("https://hub.example"), PlainPaper())
         carry = Carry(
-            self.store, self.clock, self.vault, self.network, providers, ConsoleUrl(None), keys, credentials, SCHEDULE
+            self.store,
+            self.clock,
+            self.vault,
+            self.network,
+            providers,
+            ConsoleUrl(None),
+            keys,
+            credentials,
+            SCHEDULE,
+            printing,
         )
         worker = Dispatcher(
             dispatch,

@@ -114,7 +114,13 @@ def letter(
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
     mail.set_content(payload["text"], cte="quoted-printable")
     mail.add_alternative(payload["html"], subtype="html", cte="quoted-printable")
-    mail.set_boundary("=_" + hashlib.sha256(delivery_id.encode("utf-8", "replace")).hexdigest()[:40])
+    boundary = "=_" + hashlib.sha256(delivery_id.encode("utf-8", "replace")).hexdigest()[:40]
+    mail.set_boundary(boundary)
+    for enclosed in message.attachments:
+        kind, _, subtype = enclosed.media_type.partition("/")
+        mail.add_attachment(enclosed.content, maintype=kind, subtype=subtype, filename=one_line(enclosed.name))
+    if message.attachments:
+        mail.set_boundary(f"{boundary}_all")  # the page and the text moved into a part of their own, with its boundary
     return mail
 
 

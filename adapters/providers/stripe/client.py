@@ -1,14 +1,16 @@
 """Stripe's official SDK, opened with one connection's key, and what its errors mean for the hub."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final, final
+from typing import Any, Final, final
 
 import anyio
-import httpx
 import stripe
 
+from adapters.http.vendor import VendorHttp
+from application.ports.outgoing import AddressRefused, Unreachable
 from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
 
 API_VERSION: Final = "2026-10-28.endive"
@@ -18,19 +20,9 @@ BASE_URL = "https://api.stripe.com"
 TIMEOUT = timedelta(seconds=30)
 """How long an answer may take. Stripe answers nearly everything within seconds, a bank's card check within twenty."""
 
-_CONNECT = timedelta(seconds=5)
 _AFTER_RATE_LIMIT = timedelta(seconds=2)
 _AFTER_CONFLICT = timedelta(seconds=1)
 _LONGEST_WAIT = timedelta(hours=1)
-_NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
-
 # The SDK would name this machine's platform to Stripe and keep an id in the home folder. A hub that people host
 # themselves tells nobody about itself.
 stripe.enable_telemetry = False
@@ -40,28 +32,24 @@ stripe.enable_telemetry = False
 class Transport(stripe.HTTPClient):
     """The SDK's way out: one pool of connections for all keys. It follows no redirects.
 
-    The SDK's own httpx client passes the body in a way that httpx 0.28 warns about, and builds a TLS context each time.
+    It is the hub's own: the SDK's httpx client costs a hundred times the processor time of a request.
     """
 
-    name = "httpx"
+    name = "patchbay"
 
     def __init__(self, timeout: timedelta = TIMEOUT) -> None:
         super().__init__()
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout.total_seconds(), connect=min(timeout, _CONNECT).total_seconds()),
-            limits=httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=30),
-        )
+        self._http = VendorHttp("Stripe", timeout)
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        """Send once. Raises stripe.APIConnectionError from httpx's error."""
+        """Send once. Raises stripe.APIConnectionError from what went wrong."""
         try:
-            answer = await self._http.request(method, url, headers=dict(headers), content=post_data)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            told = f"{type(error).__name__}: {error}"
-            raise stripe.APIConnectionError(told, should_retry=False) from error  # type: ignore[no-untyped-call]
-        return answer.content, answer.status_code, answer.headers
+            answer = await self._http.exchange(method.upper(), url, headers, (post_data or "").encode())
+        except (Unreachable, AddressRefused) as error:
+            raise stripe.APIConnectionError(error.reason, should_retry=False) from error  # type: ignore[no-untyped-call]
+        return answer.body, answer.status, answer.headers
 
     async def sleep_async(self, secs: float) -> None:
         """Only called for the SDK's own retries, which are off."""
@@ -70,6 +58,23 @@ class Transport(stripe.HTTPClient):
     async def close_async(self) -> None:
         """Close the pool."""
         await self._http.aclose()
+
+
+async def read_json(
+    access: Mapping[str, str], transport: Transport, base_url: str, path: str, query: str
+) -> dict[str, Any] | None:
+    """A GET whose answer is read as the JSON it is: for what is asked thousands of times, where the SDK's objects cost more
+    than all else. None for whatever the SDK had better say no to in its own words. Raises the SDK's errors for 429 and 5xx."""
+    key = access.get("secret_key", "")
+    if not key or not key.isascii() or not key.isprintable():
+        return None
+    headers = {"Authorization": f"Bearer {key}", "Stripe-Version": API_VERSION}
+    body, status, answered = await transport.request_async("get", f"{base_url.rstrip('/')}{path}?{query}", headers)
+    if status == 429 or status >= 500:
+        kind = stripe.RateLimitError if status == 429 else stripe.APIError
+        raise kind(f"Stripe answered {status}.", http_status=status, headers=dict(answered))
+    found = json.loads(body) if status == 200 else None
+    return found if isinstance(found, dict) else None
 
 
 def open_client(access: Mapping[str, str], transport: stripe.HTTPClient, base_url: str) -> stripe.StripeClient:
@@ -106,7 +111,7 @@ def plain_errors(*, writes: bool) -> Iterator[None]:
     except stripe.RateLimitError as error:
         raise RetryLater(_text(error), after=_retry_after(error) or _AFTER_RATE_LIMIT) from error
     except stripe.APIConnectionError as error:
-        sent = not isinstance(error.__cause__, _NEVER_SENT)
+        sent = isinstance(error.__cause__, Unreachable) and error.__cause__.sent
         raise RetryLater(f"Stripe gave no answer ({error})", may_have_happened=writes and sent) from error
     except (stripe.CardError, stripe.InvalidRequestError, stripe.IdempotencyError) as error:
         raise _refused(error) from error

@@ -1,13 +1,11 @@
-"""Stripe's words and amounts, and ours. Pure.
+"""Stripe's words, and ours. Pure. Its amounts are in amounts.py."""
 
-Amounts follow docs.stripe.com/currencies: whole numbers of a smallest unit that is not always ISO 4217's.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
+from adapters.providers.stripe.amounts import from_stripe
+from application.ports.payers import MethodKind, ProviderMethod
 from application.ports.payments import (
     CheckoutState,
     HostedCheckout,
@@ -18,49 +16,17 @@ from application.ports.payments import (
     ProviderRefused,
     RefundState,
 )
-from domain.money import Currency, Money, UnknownCurrency
-from domain.refusals import Invalid, Refusal
+from application.ports.payouts import PayoutStanding, ProviderPayout
+from domain.money import Money
 
-_NO_DECIMALS = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split())
-"""Counted in whole units. MGA has two decimals in ISO 4217, so 1.50 MGA cannot be charged."""
-_THREE_DECIMALS = frozenset("BHD JOD KWD OMR TND".split())
-"""Counted in thousandths whose last digit must be 0: the card networks know two decimals."""
-_TWO_DECIMALS = frozenset(
-    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP"
-    " CRC CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR ISK JMD KES KGS"
-    " KHR KYD KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN"
-    " PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD SZL THB TJS TOP TRY TTD TWD TZS UAH UGX USD"
-    " UYU UZS WST XCD XCG YER ZAR ZMW".split()
-)
-"""Counted in hundredths. ISK and UGX have no decimals in ISO 4217 and are sent as hundredths all the same."""
-CURRENCIES = _NO_DECIMALS | _TWO_DECIMALS | _THREE_DECIMALS
-
-_LEAST = {
-    "AED": 200, "AUD": 50, "BGN": 100, "BRL": 50, "CAD": 50, "CHF": 50, "CZK": 1500, "DKK": 250, "EUR": 50, "GBP": 30,
-    "HKD": 400, "HUF": 17500, "INR": 50, "JPY": 50, "MXN": 1000, "MYR": 200, "NOK": 300, "NZD": 50, "PLN": 200,
-    "RON": 200, "SEK": 300, "SGD": 50, "THB": 1000, "USD": 50,
-}  # fmt: skip
-"""Smallest charges, in Stripe's units. They hold when money settles in that currency; Stripe judges the others."""
-_DIGITS = {"IDR": 12, "LBP": 12, "COP": 10, "HUF": 10, "INR": 9}
-"""Digits of the largest charge where it is not eight. Only IDR's is confirmed; the rest err on the wide side."""
-
-EVENTS = (
-    "charge.refunded",
-    "checkout.session.async_payment_failed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.completed",
-    "checkout.session.expired",
-    "payment_intent.canceled",
-    "payment_intent.payment_failed",
-    "payment_intent.processing",
-    "payment_intent.succeeded",
-    "refund.created",
-    "refund.failed",
-    "refund.updated",
-)
-"""The webhooks that tell the hub something it keeps."""
-
-OBJECT_KINDS = {"checkout.session": "checkout", "payment_intent": "intent", "refund": "refund", "charge": "charge"}
+KEY = "patchbay_key"
+"""In the metadata of what the hub makes at Stripe: the idempotency key, by which it is found again."""
+UNATTENDED = "patchbay_unattended"
+"""In the metadata of a payment that was charged while its payer was away: nobody will try it again."""
+REFUND_KEY = "patchbay_refund"
+PAYER = "patchbay_client"
+_OURS = frozenset((KEY, UNATTENDED, REFUND_KEY))
+"""Written by this adapter for itself; nobody else is shown them."""
 
 _CHECKOUTS = {state.value: state for state in CheckoutState}
 _INTENTS = {
@@ -72,6 +38,8 @@ _INTENTS = {
     "succeeded": IntentState.SUCCEEDED,
     "canceled": IntentState.CANCELED,
 }
+_HOLDS_NOTHING = frozenset("won prevented warning_needs_response warning_under_review warning_closed".split())
+"""Disputes that were won, warded off, or are only an inquiry so far: Stripe then holds no money."""
 _REFUNDS = {
     "pending": RefundState.PENDING,
     "requires_action": RefundState.PENDING,
@@ -81,99 +49,63 @@ _REFUNDS = {
 }
 
 
-def exponent(currency: Currency) -> int:
-    """How many decimals Stripe counts in. Raises domain.refusals.Invalid for a currency that it cannot charge."""
-    if currency.code in _NO_DECIMALS:
-        return 0
-    if currency.code in _THREE_DECIMALS:
-        return 3
-    if currency.code in _TWO_DECIMALS:
-        return 2
-    raise Invalid.field("currency", f"Stripe does not charge in {currency.code}.")
-
-
-def to_stripe(money: Money, *, field: str = "amount") -> int:
-    """The amount in Stripe's units. Raises domain.refusals.Invalid naming `field` if it has none."""
-    amount = Decimal(money.amount).scaleb(exponent(money.currency) - money.currency.exponent)
-    if amount != amount.to_integral_value():
-        raise Invalid.field(field, f"Stripe charges {money.currency.code} in whole units; {money.decimal} is not one.")
-    if money.currency.code in _THREE_DECIMALS and amount % 10:
-        raise Invalid.field(
-            field, f"Stripe charges {money.currency.code} with two decimals; the third of {money.decimal} must be 0."
-        )
-    return int(amount)
-
-
-def from_stripe(amount: int, currency: str) -> Money:
-    """What Stripe counted, in our minor units. Raises ProviderRefused if we cannot keep it exactly."""
-    try:
-        known = Currency(currency)
-        ours = Decimal(amount).scaleb(known.exponent - exponent(known))
-    except (UnknownCurrency, Invalid) as error:
-        raise ProviderRefused(f"Stripe spoke of {currency!r}, which is not kept.", code="currency_unknown") from error
-    if ours != ours.to_integral_value():
-        raise ProviderRefused(f"{amount} of Stripe's {currency} is no whole amount.", code="amount_does_not_fit")
-    return Money(int(ours), known)
-
-
-def check_chargeable(money: Money, *, field: str = "amount") -> None:
-    """Raise domain.refusals.Invalid naming `field` unless Stripe can charge this."""
-    try:
-        amount = to_stripe(money, field=field)
-        least, most = limits(money.currency.code)
-        if amount < least:
-            raise Invalid.field(field, f"Stripe charges at least {from_stripe(least, money.currency.code)}.")
-        if amount > most:
-            raise Invalid.field(field, f"Stripe charges no more than {_whole(most, money.currency)}.")
-    except Invalid as error:
-        raise Invalid.field(field, error.faults[0].reason) from error
-    except Refusal as error:
-        raise Invalid.field(field, error.reason) from error
-
-
-def limits(code: str) -> tuple[int, int]:
-    """The smallest and the largest charge in the currency, in Stripe's units."""
-    least = _LEAST.get(code, {2: 1, 3: 10}.get(exponent(Currency(code)), 1))
-    least = 100 if code in ("ISK", "UGX") else least
-    return least, 10 ** _DIGITS.get(code, 8) - 1
-
-
-def _whole(most: int, currency: Currency) -> str:
-    places = exponent(currency)
-    return f"{Decimal(most).scaleb(-places):,.{min(places, currency.exponent)}f} {currency.code}"
-
-
 def checkout_of(session: Mapping[str, Any]) -> HostedCheckout:
-    """A Checkout Session. A status that is unheard of counts as open: nothing is concluded from it."""
+    """A Checkout Session. A status that is unheard of is UNKNOWN: nothing is concluded from it."""
     return HostedCheckout(
         reference=session["id"],
         url=session.get("url"),
         state=_CHECKOUTS.get(session.get("status") or "", CheckoutState.UNKNOWN),
-        amount=from_stripe(session.get("amount_total") or 0, session.get("currency") or ""),
+        amount=from_stripe(session.get("amount_total") or 0, session["currency"]) if session.get("currency") else None,
         expires_at=moment(session["expires_at"]),
         paid=session.get("payment_status") in ("paid", "no_payment_required"),
         intent_reference=reference_of(session.get("payment_intent")),
-        metadata=_texts(session.get("metadata")),
+        metadata=texts(session.get("metadata")),
     )
 
 
-def intent_of(intent: Mapping[str, Any]) -> Intent:
-    """A PaymentIntent, best with its `latest_charge` expanded, which knows what went back."""
+def intent_of(intent: Mapping[str, Any], disputes: Iterable[Mapping[str, Any]] | None = None) -> Intent:
+    """A PaymentIntent, best with its `latest_charge.balance_transaction` expanded: the charge knows what went back, the
+    balance transaction what Stripe keeps. disputes: those of the payment, if they were asked for.
+
+    A fee in another currency than the payment's (money that Stripe converts) is not told: it is no part of the amount.
+    """
     charge = intent.get("latest_charge")
-    back = charge.get("amount_refunded", 0) if isinstance(charge, Mapping) else 0
+    charge = charge if isinstance(charge, Mapping) else {}
     error = intent.get("last_payment_error")
+    metadata = intent.get("metadata") or {}
+    state = _INTENTS.get(intent["status"], IntentState.UNKNOWN)
+    if state is IntentState.WAITING and error and metadata.get(UNATTENDED):
+        state = IntentState.FAILED
     return Intent(
         reference=intent["id"],
-        state=_INTENTS.get(intent["status"], IntentState.UNKNOWN),
+        state=state,
         amount=from_stripe(intent["amount"], intent["currency"]),
         received=from_stripe(_received(intent), intent["currency"]),
-        refunded=from_stripe(back, intent["currency"]),
+        refunded=from_stripe(charge.get("amount_refunded", 0), intent["currency"]),
         raw_status=intent["status"],
         client_secret=intent.get("client_secret"),
         failure=(error.get("message") or error.get("code") or "The payment failed.") if error else None,
-        metadata=_texts(intent.get("metadata")),
+        metadata=texts(metadata),
         customer_reference=reference_of(intent.get("customer")),
+        fee=fee_of(charge.get("balance_transaction"), intent["currency"]),
+        disputed=None if disputes is None else _disputed(disputes, intent["currency"]),
     )
+
+
+def fee_of(line: object, currency: str) -> Money | None:
+    """What Stripe kept of a movement in this currency; None while it is not known, in another currency, or a fraction of
+    what we can keep."""
+    if not isinstance(line, Mapping) or line["currency"].lower() != currency.lower():
+        return None
+    try:
+        return from_stripe(line["fee"], currency)
+    except ProviderRefused:
+        return None
+
+
+def _disputed(disputes: Iterable[Mapping[str, Any]], currency: str) -> Money:
+    held = (dispute["amount"] for dispute in disputes if dispute["status"] not in _HOLDS_NOTHING)
+    return from_stripe(sum(held), currency)
 
 
 def _received(intent: Mapping[str, Any]) -> int:
@@ -190,6 +122,7 @@ def refund_of(refund: Mapping[str, Any]) -> ProviderRefund:
         state=_REFUNDS.get(refund.get("status") or "succeeded", RefundState.UNKNOWN),
         amount=from_stripe(refund["amount"], refund["currency"]),
         failure=refund.get("failure_reason"),
+        key=(refund.get("metadata") or {}).get(REFUND_KEY),
     )
 
 
@@ -210,5 +143,45 @@ def moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _texts(metadata: object) -> dict[str, str]:
-    return {str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, Mapping) else {}
+def texts(metadata: object) -> dict[str, str]:
+    """Metadata without what this adapter wrote for itself."""
+    if not isinstance(metadata, Mapping):
+        return {}
+    return {str(k): str(v) for k, v in metadata.items() if k not in _OURS}
+
+
+_BANK = frozenset("acss_debit au_becs_debit bacs_debit nz_bank_account sepa_debit us_bank_account".split())
+_WALLETS = frozenset("alipay amazon_pay cashapp grabpay kakao_pay link naver_pay paypal revolut_pay wechat_pay".split())
+
+
+def method_of(method: Mapping[str, Any], default: str | None) -> ProviderMethod:
+    """A PaymentMethod. default: the id of the payer's default one."""
+    kind = str(method["type"])
+    details = method.get(kind) or {}
+    known = MethodKind.BANK_ACCOUNT if kind in _BANK else MethodKind.WALLET if kind in _WALLETS else MethodKind.OTHER
+    year, month = details.get("exp_year"), details.get("exp_month")
+    return ProviderMethod(
+        reference=method["id"],
+        kind=MethodKind.CARD if kind == "card" else known,
+        brand=str(details.get("brand") or details.get("bank_name") or kind),
+        last4=str(details.get("last4") or ""),
+        expires=(year, month) if isinstance(year, int) and isinstance(month, int) else None,
+        is_default=method["id"] == default,
+    )
+
+
+_PAYOUTS = {standing.value: standing for standing in PayoutStanding}
+
+
+def payout_of(payout: Mapping[str, Any]) -> ProviderPayout:
+    """A Payout. Stripe takes no fee of a standard one; what an instant one costs is not told with it."""
+    return ProviderPayout(
+        reference=payout["id"],
+        standing=_PAYOUTS.get(payout["status"], PayoutStanding.UNKNOWN),
+        raw_status=payout["status"],
+        amount=from_stripe(payout["amount"], payout["currency"]),
+        fee=None,
+        failure=payout.get("failure_message") or payout.get("failure_code"),
+        arrives_on=moment(payout["arrival_date"]).date() if payout.get("arrival_date") else None,
+        key=(payout.get("metadata") or {}).get(KEY),
+    )

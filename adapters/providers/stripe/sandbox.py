@@ -12,7 +12,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -20,7 +20,7 @@ from litestar import MediaType, Request, Response, Router, route
 from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
-from adapters.providers.stripe import sandbox_checkout as checkout
+from adapters.providers.stripe import webhook
 from adapters.providers.stripe.client import API_VERSION
 from adapters.providers.stripe.sandbox_books import Books, wants
 from adapters.providers.stripe.sandbox_control import control_routes
@@ -29,8 +29,8 @@ from adapters.providers.stripe.sandbox_gate import Answer, Call, Fault, Idempote
 from adapters.providers.stripe.sandbox_objects import Json
 from adapters.providers.stripe.sandbox_pages import page_routes
 from adapters.providers.stripe.sandbox_payments import settle_refund
-from adapters.providers.stripe.sandbox_post import RETRIES, Letter, Post
-from adapters.providers.stripe.sandbox_routes import answer, route_of
+from adapters.providers.stripe.sandbox_routes import answer, pass_time, route_of
+from adapters.sandbox.post import RETRIES, Letter, Post
 from application.ports.clock import Clock
 from application.ports.ids import Ids
 
@@ -103,7 +103,7 @@ class StripeSandbox:
         """The shop that has an object, and the object: for pages and controls, which know no key. 404 otherwise."""
         for books in self._books.values():
             if id_ in getattr(books, shelf):
-                checkout.run_out(books)
+                pass_time(books)
                 self.flush(books)
                 return books, getattr(books, shelf)[id_]
         raise StripeFault(f"The sandbox has no {id_!r}.", status=404, code="resource_missing", param="id")
@@ -120,7 +120,7 @@ class StripeSandbox:
             if event["type"] == "refund.created":
                 self._later(books, event["data"]["object"]["id"])
         self.post.send(
-            Letter(event, endpoint["id"], endpoint["url"], books.secrets[endpoint["id"]])
+            _letter(books, event, endpoint)
             for endpoint in list(books.endpoints.values())
             for event in burst
             if wants(endpoint, event["type"])
@@ -130,7 +130,7 @@ class StripeSandbox:
         """Send an event again to whoever wants it; says to how many."""
         books, event = self.holder("events", event_id)
         to = [endpoint for endpoint in books.endpoints.values() if wants(endpoint, event["type"])]
-        self.post.send(Letter(event, e["id"], e["url"], books.secrets[e["id"]]) for e in to)
+        self.post.send(_letter(books, event, endpoint) for endpoint in to)
         return len(to)
 
     def reset(self) -> None:
@@ -212,7 +212,7 @@ class StripeSandbox:
         while True:
             await asyncio.sleep(_SWEEP)
             for books in self.shops():
-                checkout.run_out(books)
+                pass_time(books)
                 self.flush(books)
 
 
@@ -247,6 +247,24 @@ def sandbox_router(sandbox: StripeSandbox) -> Router:
         route_handlers=[api, *page_routes(sandbox), *control_routes(sandbox)],
         include_in_schema=False,
     )
+
+
+def _letter(books: Books, event: Json, endpoint: Json) -> Letter:
+    """An event on its way to an endpoint."""
+
+    def seal(now: datetime) -> tuple[Mapping[str, str], bytes]:
+        body = json.dumps(event, indent=2).encode()
+        at = int(now.timestamp())
+        return {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": "Stripe/1.0 (sandbox)",
+            webhook.HEADER: f"t={at},v1={webhook.signature(books.secrets[endpoint['id']], at, body)}",
+        }, body
+
+    def delivered() -> None:
+        event["pending_webhooks"] = max(event["pending_webhooks"] - 1, 0)
+
+    return Letter(event["id"], event["type"], endpoint["id"], endpoint["url"], seal, delivered)
 
 
 async def _gone(request: Request[Any, Any, Any]) -> None:

@@ -1,6 +1,7 @@
 """What the sandbox knows of one shop: its objects, and the events that its changes make. Synchronous, so indivisible."""
 
 import copy
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,11 +14,21 @@ from application.ports.ids import Ids
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _EXPANDS = {
-    "checkout.session": {"customer", "line_items", "payment_intent"},
-    "payment_intent": {"customer", "latest_charge"},
-    "charge": {"customer", "payment_intent", "refunds"},
-    "refund": {"charge", "payment_intent"},
+    "balance_transaction": {"source"},
+    "charge": {"balance_transaction", "customer", "payment_intent", "refunds"},
+    "checkout.session": {"customer", "line_items", "payment_intent", "subscription"},
+    "dispute": {"charge", "payment_intent"},
+    "invoice": {"customer", "payments"},
+    "payment_intent": {"customer", "latest_charge", "payment_method"},
+    "payment_method": {"customer"},
+    "payout": {"balance_transaction"},
+    "price": {"product"},
+    "refund": {"balance_transaction", "charge", "payment_intent"},
+    "subscription": {"customer", "default_payment_method", "latest_invoice"},
 }
+
+
+_BY_METADATA = re.compile(r'metadata\["((?:[^"\\]|\\.)+)"\]:"((?:[^"\\]|\\.)+)"')
 
 
 class Books:
@@ -34,20 +45,50 @@ class Books:
         self.intents: dict[str, Json] = {}
         self.charges: dict[str, Json] = {}
         self.refunds: dict[str, Json] = {}
+        self.methods: dict[str, Json] = {}
+        self.products: dict[str, Json] = {}
+        self.prices: dict[str, Json] = {}
+        self.subscriptions: dict[str, Json] = {}
+        self.invoices: dict[str, Json] = {}
+        self.invoice_items: dict[str, Json] = {}
+        self.pending: dict[str, list[Json]] = {}
+        """What a subscription's next bill has on it beside the period."""
+        self.invoice_payments: dict[str, Json] = {}
+        self.transactions: dict[str, Json] = {}
+        """The lines of the shop's balance."""
+        self.payouts: dict[str, Json] = {}
+        self.disputes: dict[str, Json] = {}
         self.events: dict[str, Json] = {}
         self.endpoints: dict[str, Json] = {}
         self.lines: dict[str, list[Json]] = {}
         self.orders: dict[str, Json] = {}
         """What a session's creator asked of its payment intent."""
         self.cards: dict[str, Card] = {}
-        """The card behind each charge, and behind each intent that waits for its owner."""
+        """The card behind each method and charge, and behind each intent that waits for its owner."""
+        self.gone: set[str] = set()
+        """Methods that were detached."""
+        self.agreeing: dict[str, str] = {}
+        """The hosted page behind each intent that pays for the beginning of a subscription."""
+        self.fees_are_late = False
+        """Whether a charge is written into the balance later, as Stripe does with one that is captured by itself."""
+        self.unwritten: list[str] = []
+        """The charges that are not in the balance yet."""
+        self.search_lags = False
+        """Whether searches find nothing yet, as Stripe's may for an hour."""
         self.secrets: dict[str, str] = {}
         self.unsent: list[Json] = []
-        self._sources: tuple[tuple[str, str, dict[str, Json]], ...] = (
-            ("customer", "customer", self.customers),
-            ("payment_intent", "payment_intent", self.intents),
-            ("latest_charge", "charge", self.charges),
-            ("charge", "charge", self.charges),
+        self._shelves = (
+            self.customers,
+            self.intents,
+            self.charges,
+            self.refunds,
+            self.methods,
+            self.products,
+            self.subscriptions,
+            self.invoices,
+            self.transactions,
+            self.payouts,
+            self.disputes,
         )
 
     def now(self) -> int:
@@ -90,6 +131,17 @@ class Books:
             found = found[_place(found, cursor, "starting_after") + 1 :]
         return {"object": "list", "data": found[:limit], "has_more": len(found) > limit, "url": url}
 
+    def search(self, rows: Iterable[Json], asked: Json, url: str) -> Json:
+        """The first page of what has a text in its metadata; other queries are refused."""
+        query = _BY_METADATA.fullmatch(asked["query"])
+        if not query:
+            raise StripeFault("The sandbox searches for one metadata key only.", param="query")
+        name, value = (re.sub(r"\\(.)", r"\1", text) for text in query.groups())
+        found = [] if self.search_lags else [row for row in rows if row["metadata"].get(name) == value]
+        limit = asked.get("limit", 10)
+        page = {"data": found[:limit], "has_more": len(found) > limit, "next_page": None, "url": url}
+        return {"object": "search_result", **page}
+
     def expanded(self, answer: Json, paths: list[str]) -> Json:
         """A copy of the answer in which the ids at these paths have become objects. Raises StripeFault."""
         answer = copy.deepcopy(answer)
@@ -97,7 +149,7 @@ class Books:
             if path.count(".") > 3:
                 raise StripeFault("Four levels are the most that can be expanded.", param="expand")
             steps = path.split(".")
-            if answer.get("object") == "list" and steps[0] == "data":
+            if answer.get("object") in ("list", "search_result") and steps[0] == "data":
                 for row in answer["data"]:
                     self._expand(row, steps[1:], path)
             else:
@@ -115,9 +167,12 @@ class Books:
         elif field == "refunds":
             rows = [row for row in reversed(self.refunds.values()) if row["charge"] == node["id"]]
             node[field] = self.list_of(rows, {}, f"/v1/charges/{node['id']}/refunds")
+        elif field == "payments":
+            rows = [row for row in reversed(self.invoice_payments.values()) if row["invoice"] == node["id"]]
+            node[field] = self.list_of(copy.deepcopy(rows), {}, f"/v1/invoice_payments?invoice={node['id']}")
         elif isinstance(node.get(field), str):
-            shelf = next(shelf for name, _, shelf in self._sources if name == field)
-            node[field] = copy.deepcopy(shelf[node[field]])
+            id_ = node[field]
+            node[field] = next((copy.deepcopy(shelf[id_]) for shelf in self._shelves if id_ in shelf), id_)
         if isinstance(node.get(field), dict) and steps[1:]:
             self._expand(node[field], steps[1:], path)
 

@@ -15,12 +15,16 @@ class Fate(Enum):
 
 @attrs.frozen
 class Card:
-    """A card. decline: (code, decline code, what people read). refund: the state its refunds begin in, and end in."""
+    """A card. decline: (code, decline code, what people read). refund: the state its refunds begin in, and end in.
+
+    is_kept: it can be kept for a customer though it is declined when it is charged.
+    """
 
     number: str
     fate: Fate = Fate.PAYS
     decline: tuple[str, str, str] = ("", "", "")
     refund: tuple[str, str] = ("succeeded", "succeeded")
+    is_kept: bool = False
 
     @property
     def last4(self) -> str:
@@ -55,6 +59,12 @@ CARDS = {
         _declined("4000000000000069", "expired_card", "expired_card", "The card has expired."),
         _declined("4000000000000127", "incorrect_cvc", "incorrect_cvc", "The card's security code is incorrect."),
         _declined("4000000000000119", "processing_error", "processing_error", "The card could not be processed."),
+        Card(
+            "4000000000000341",
+            Fate.DECLINED,
+            ("card_declined", "generic_decline", "The card was declined."),
+            is_kept=True,
+        ),
         Card("4000002500003155", Fate.AUTHENTICATES),
         Card("4000002760003184", Fate.AUTHENTICATES),
         Card("4000000000007726", refund=("pending", "succeeded")),
@@ -70,6 +80,7 @@ METHODS = {
     "pm_card_visa_chargeDeclined": "4000000000000002",
     "pm_card_chargeDeclinedInsufficientFunds": "4000000000009995",
     "pm_card_chargeDeclinedExpiredCard": "4000000000000069",
+    "pm_card_chargeCustomerFail": "4000000000000341",
     "pm_card_authenticationRequired": "4000002500003155",
     "pm_card_pendingRefund": "4000000000007726",
     "pm_card_refundFail": "4000000000005126",

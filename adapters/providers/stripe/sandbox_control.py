@@ -13,9 +13,11 @@ POST   /_sandbox/sessions/{id}/expire     close an open page
 POST   /_sandbox/intents/{id}/authenticate  {succeeded}
 POST   /_sandbox/refunds/{id}/settle      {status}: succeeded or failed
 POST   /_sandbox/reset                    forget everything
+
+and those of sandbox_control_billing.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 from litestar import Response, delete, get, post
@@ -25,61 +27,23 @@ from litestar.params import FromPath, JSONBody
 
 from adapters.providers.stripe import sandbox_checkout as checkout
 from adapters.providers.stripe import sandbox_payments as money
-from adapters.providers.stripe.sandbox_books import Books
 from adapters.providers.stripe.sandbox_cards import card_of
-from adapters.providers.stripe.sandbox_form import StripeFault
-from adapters.providers.stripe.sandbox_gate import Fault, RateLimit
+from adapters.providers.stripe.sandbox_control_billing import billing_controls
+from adapters.providers.stripe.sandbox_controlled import Controlled, acted, done, found
+from adapters.providers.stripe.sandbox_gate import Fault
 from adapters.providers.stripe.sandbox_objects import Json
-from adapters.providers.stripe.sandbox_post import Behaviour, Post
-
-
-class Controlled(Protocol):
-    """What the controls and the pages need of the sandbox."""
-
-    post: Post
-    limit: RateLimit
-    revoked: set[str]
-    faults: Any
-
-    def holder(self, shelf: str, id_: str) -> tuple[Books, Json]:
-        """The shop that has an object, and the object."""
-
-    def shops(self) -> tuple[Books, ...]:
-        """Every shop so far."""
-
-    def flush(self, books: Books, *, request_id: str | None = None, key: str | None = None) -> None:
-        """Send what a change made known."""
-
-    def resend(self, event_id: str) -> int:
-        """Send an event again."""
-
-    def reset(self) -> None:
-        """Forget everything."""
+from adapters.sandbox.post import Behaviour
 
 
 def control_routes(sandbox: Controlled) -> list[HTTPRouteHandler]:
     """The handlers."""
 
-    def done(body: Json, status: int = 200) -> Response[Json]:
-        return Response(body, status_code=status)
-
-    def act(books: Books, work: Any) -> Response[Json]:
-        try:
-            return done(work())
-        except StripeFault as fault:
-            return done(fault.body(), fault.status)
-        finally:
-            sandbox.flush(books)
-
-    def found(shelf: str, id_: str) -> tuple[Books, Json]:
-        try:
-            return sandbox.holder(shelf, id_)
-        except StripeFault as fault:
-            raise ClientException(fault.message, status_code=404) from fault
-
     @get("/_sandbox", sync_to_thread=False)
     def overview() -> Response[Json]:
-        shelves = ("customers", "sessions", "intents", "charges", "refunds", "events", "endpoints")
+        shelves = (
+            "customers", "methods", "sessions", "intents", "charges", "refunds", "disputes", "prices", "subscriptions",
+            "invoices", "payouts", "transactions", "events", "endpoints",
+        )  # fmt: skip
         shops = [
             {"account": b.account, "live": b.live, **{shelf: len(getattr(b, shelf)) for shelf in shelves}}
             for b in sandbox.shops()
@@ -125,35 +89,37 @@ def control_routes(sandbox: Controlled) -> list[HTTPRouteHandler]:
 
     @post("/_sandbox/events/{id_:str}/resend")
     async def resend(id_: FromPath[str]) -> Response[Json]:
-        found("events", id_)
+        found(sandbox, "events", id_)
         return done({"sent": sandbox.resend(id_)})
 
     @post("/_sandbox/sessions/{id_:str}/pay")
     async def pay(id_: FromPath[str], data: JSONBody[Json]) -> Response[Json]:
-        books, session = found("sessions", id_)
+        books, session = found(sandbox, "sessions", id_)
         card = card_of(str(data.get("card", "4242424242424242")).replace(" ", ""))
         if card is None:
             raise ClientException("That is no card number.")
         payer = {"email": data.get("email", "payer@example.com"), "name": data.get("name", "Pat Payer")}
-        return act(books, lambda: checkout.pay(books, session, card, payer))
+        return acted(sandbox, books, lambda: checkout.pay(books, session, card, payer))
 
     @post("/_sandbox/sessions/{id_:str}/expire")
     async def expire(id_: FromPath[str]) -> Response[Json]:
-        books, session = found("sessions", id_)
-        return act(books, lambda: checkout.expire(books, session))
+        books, session = found(sandbox, "sessions", id_)
+        return acted(sandbox, books, lambda: checkout.expire(books, session))
 
     @post("/_sandbox/intents/{id_:str}/authenticate")
     async def authenticate(id_: FromPath[str], data: JSONBody[Json]) -> Response[Json]:
-        books, intent = found("intents", id_)
-        return act(books, lambda: checkout.authenticate(books, intent, data.get("succeeded", True) is True) or intent)
+        books, intent = found(sandbox, "intents", id_)
+        return acted(
+            sandbox, books, lambda: checkout.authenticate(books, intent, data.get("succeeded", True) is True) or intent
+        )
 
     @post("/_sandbox/refunds/{id_:str}/settle")
     async def settle(id_: FromPath[str], data: JSONBody[Json]) -> Response[Json]:
-        books, refund = found("refunds", id_)
+        books, refund = found(sandbox, "refunds", id_)
         status = data.get("status", "succeeded")
         if status not in ("succeeded", "failed"):
             raise ClientException("status is succeeded or failed.")
-        return act(books, lambda: money.settle_refund(books, refund, status))
+        return acted(sandbox, books, lambda: money.settle_refund(books, refund, status))
 
     @post("/_sandbox/reset")
     async def reset() -> Response[Json]:
@@ -162,7 +128,7 @@ def control_routes(sandbox: Controlled) -> list[HTTPRouteHandler]:
 
     return [
         overview, webhooks, add_fault, drop_faults, rate, revoke, deliveries,
-        resend, pay, expire, authenticate, settle, reset,
+        resend, pay, expire, authenticate, settle, reset, *billing_controls(sandbox),
     ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from adapters.providers.stripe.sandbox_cards import Card
 
 Json = dict[str, Any]
 
-_ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
+ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
 def account(id_: str, live: bool) -> Json:
@@ -112,7 +112,7 @@ def payment_intent(id_: str, secret: str, created: int, live: bool, given: Json)
         "processing": None,
         "receipt_email": given.get("receipt_email"),
         "review": None,
-        "setup_future_usage": None,
+        "setup_future_usage": given.get("setup_future_usage"),
         "shipping": None,
         "statement_descriptor": None,
         "statement_descriptor_suffix": given.get("statement_descriptor_suffix"),
@@ -135,7 +135,7 @@ def charge(id_: str, created: int, live: bool, intent: Json, card: Card, method:
         "application_fee_amount": None,
         "balance_transaction": None,
         "billing_details": {
-            "address": dict.fromkeys(_ADDRESS),
+            "address": dict.fromkeys(ADDRESS),
             "email": payer.get("email"),
             "name": payer.get("name"),
             "phone": None,
@@ -248,7 +248,7 @@ def checkout_session(id_: str, url: str, created: int, live: bool, given: Json, 
             "terms_of_service_acceptance": None,
         },
         "customer": given.get("customer"),
-        "customer_creation": None if given.get("customer") else "if_required",
+        "customer_creation": _creation(given),
         "customer_details": None,
         "customer_email": given.get("customer_email"),
         "discounts": [],
@@ -258,10 +258,10 @@ def checkout_session(id_: str, url: str, created: int, live: bool, given: Json, 
         "livemode": live,
         "locale": given.get("locale"),
         "metadata": given.get("metadata", {}),
-        "mode": "payment",
+        "mode": given["mode"],
         "payment_intent": None,
         "payment_link": None,
-        "payment_method_collection": "if_required",
+        "payment_method_collection": "always" if given["mode"] == "subscription" else "if_required",
         "payment_method_configuration_details": None,
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": ["card"],
@@ -283,41 +283,51 @@ def checkout_session(id_: str, url: str, created: int, live: bool, given: Json, 
     }
 
 
-def line_item(ids: tuple[str, str, str], created: int, live: bool, price: Json, quantity: int) -> Json:
-    """A line of a hosted page. ids: of the item, its price and its product."""
-    amount, currency = price["unit_amount"], price["currency"]
-    total = amount * quantity
+def _creation(given: Json) -> str | None:
+    if given.get("customer"):
+        return None
+    return "always" if given["mode"] == "subscription" else str(given.get("customer_creation", "if_required"))
+
+
+def line_item(id_: str, price: Json, name: str, quantity: int, *, free: bool) -> Json:
+    """A line of a hosted page. free: nothing of it is paid today, for a trial begins."""
+    total = 0 if free else price["unit_amount"] * quantity
     return {
-        "id": ids[0],
+        "id": id_,
         "object": "item",
         "amount_discount": 0,
         "amount_subtotal": total,
         "amount_tax": 0,
         "amount_total": total,
-        "currency": currency,
-        "description": price["product_data"]["name"],
-        "price": {
-            "id": ids[1],
-            "object": "price",
-            "active": False,
-            "billing_scheme": "per_unit",
-            "created": created,
-            "currency": currency,
-            "custom_unit_amount": None,
-            "livemode": live,
-            "lookup_key": None,
-            "metadata": {},
-            "nickname": None,
-            "product": ids[2],
-            "recurring": None,
-            "tax_behavior": "unspecified",
-            "tiers_mode": None,
-            "transform_quantity": None,
-            "type": "one_time",
-            "unit_amount": amount,
-            "unit_amount_decimal": str(amount),
-        },
+        "currency": price["currency"],
+        "description": name,
+        "price": price,
         "quantity": quantity,
+    }
+
+
+def price_once(ids: tuple[str, str], created: int, live: bool, given: Json) -> Json:
+    """A price that was made for one page. ids: its own and its product's."""
+    return {
+        "id": ids[0],
+        "object": "price",
+        "active": False,
+        "billing_scheme": "per_unit",
+        "created": created,
+        "currency": given["currency"],
+        "custom_unit_amount": None,
+        "livemode": live,
+        "lookup_key": None,
+        "metadata": {},
+        "nickname": None,
+        "product": ids[1],
+        "recurring": None,
+        "tax_behavior": "unspecified",
+        "tiers_mode": None,
+        "transform_quantity": None,
+        "type": "one_time",
+        "unit_amount": given["unit_amount"],
+        "unit_amount_decimal": str(given["unit_amount"]),
     }
 
 

@@ -16,10 +16,11 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from adapters.providers.stripe import sandbox_checkout as checkout
-from adapters.providers.stripe.mapping import from_stripe
+from adapters.providers.stripe import sandbox_invoices as bills
+from adapters.providers.stripe.amounts import from_stripe
 from adapters.providers.stripe.sandbox_books import Books
-from adapters.providers.stripe.sandbox_cards import Card, card_of
-from adapters.providers.stripe.sandbox_control import Controlled
+from adapters.providers.stripe.sandbox_cards import CARDS, Card, card_of
+from adapters.providers.stripe.sandbox_controlled import Controlled
 from adapters.providers.stripe.sandbox_form import StripeFault
 from adapters.providers.stripe.sandbox_objects import Json
 
@@ -73,9 +74,8 @@ def page_routes(sandbox: Controlled) -> list[HTTPRouteHandler]:
             sandbox.flush(books)
         if session["status"] == "complete":
             return Redirect(_with_id(session["success_url"], id_), status_code=303)
-        return Redirect(
-            f"{urlsplit(books.public_url).path}/stripe/c/authenticate/{session['payment_intent']}", status_code=303
-        )
+        asks = f"{urlsplit(books.public_url).path}/stripe/c/authenticate/{checkout.intent_of(books, session)}"
+        return Redirect(asks, status_code=303)
 
     @get("/c/authenticate/{id_:str}")
     async def ask(id_: FromPath[str]) -> Response[Any]:
@@ -95,7 +95,7 @@ def page_routes(sandbox: Controlled) -> list[HTTPRouteHandler]:
         if intent["status"] != "requires_action":
             return _closed("answered", 410)
         back = (intent["next_action"].get("redirect_to_url") or {}).get("return_url") or ""
-        owner = next((row for row in books.sessions.values() if row["payment_intent"] == id_), None)
+        owner = checkout.session_of(books, id_)
         try:
             session = checkout.authenticate(books, intent, (await request.form()).get("answer") == "complete")
         except StripeFault as fault:
@@ -110,7 +110,22 @@ def page_routes(sandbox: Controlled) -> list[HTTPRouteHandler]:
             return Redirect(_returned(back, intent, "succeeded"), status_code=303)
         return Redirect(_with_id(session["success_url"], session["id"]), status_code=303)
 
-    return [show, pay, ask, answer]
+    @get("/c/invoice/{id_:str}")
+    async def show_invoice(id_: FromPath[str]) -> Response[Any]:
+        books, invoice = _found(sandbox, "invoices", id_)
+        return _closed("missing", 404) if books is None or invoice is None else _bill(invoice)
+
+    @post("/c/invoice/{id_:str}")
+    async def pay_invoice(id_: FromPath[str]) -> Response[Any]:
+        books, invoice = _found(sandbox, "invoices", id_)
+        if books is None or invoice is None:
+            return _closed("missing", 404)
+        if invoice["status"] == "open":
+            bills.collect(books, invoice, CARDS["4242424242424242"])
+            sandbox.flush(books)
+        return _bill(invoice)
+
+    return [show, pay, ask, answer, show_invoice, pay_invoice]
 
 
 def _found(sandbox: Controlled, shelf: str, id_: str) -> tuple[Books, Json] | tuple[None, None]:
@@ -168,12 +183,31 @@ def _form(
         action=action,
         lines=lines,
         total=_shown(session["amount_total"], currency),
+        afterwards=_afterwards(books, session),
         cancel_url=session["cancel_url"],
         given=given,
         faults=faults,
         declined=declined,
         live=session["livemode"],
     )
+
+
+def _afterwards(books: Books, session: Json) -> str:
+    """What is charged again and again; nothing on a page for one payment."""
+    line = books.lines[session["id"]][0]
+    recurring = line["price"]["recurring"]
+    if recurring is None:
+        return ""
+    amount = _shown(line["price"]["unit_amount"] * line["quantity"], session["currency"])
+    count, interval = recurring["interval_count"], recurring["interval"]
+    return f"{amount} every {interval if count == 1 else f'{count} {interval}s'}"
+
+
+def _bill(invoice: Json) -> Response[Any]:
+    currency = invoice["currency"]
+    lines = [{"name": row["description"], "total": _shown(row["amount"], currency)} for row in invoice["lines"]["data"]]
+    total = _shown(invoice["amount_due"], currency)
+    return _page("invoice.html", number=invoice["number"], state=invoice["status"], lines=lines, total=total)
 
 
 def _closed(why: str, status: int, session: Json | None = None) -> Response[Any]:
@@ -197,6 +231,8 @@ def _shown(amount: int, currency: str) -> str:
     """With all of the currency's decimals: babel's own format rounds MGA and some others to whole units."""
     money = from_stripe(amount, currency)
     symbol = get_currency_symbol(money.currency.code, locale="en_US")
+    if money.amount < 0:
+        return f"−{_shown(-amount, currency)}"
     return f"{symbol}{chr(160) if symbol[-1].isalpha() else ''}{Decimal(money.decimal):,}"
 
 

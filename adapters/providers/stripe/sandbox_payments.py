@@ -2,10 +2,12 @@
 
 import copy
 
+from adapters.providers.stripe import sandbox_balance as balance
+from adapters.providers.stripe import sandbox_methods as methods
 from adapters.providers.stripe import sandbox_objects as make
-from adapters.providers.stripe.mapping import CURRENCIES, limits
+from adapters.providers.stripe.amounts import CURRENCIES, limits
 from adapters.providers.stripe.sandbox_books import Books, merged
-from adapters.providers.stripe.sandbox_cards import CARDS, METHODS, Card, Fate
+from adapters.providers.stripe.sandbox_cards import Card, Fate
 from adapters.providers.stripe.sandbox_form import StripeFault
 from adapters.providers.stripe.sandbox_objects import Json
 
@@ -28,9 +30,9 @@ def check_amount(amount: int, currency: str, param: str = "amount") -> None:
 
 def check_digit(amount: int, currency: str, param: str = "amount") -> None:
     """Raise StripeFault if an amount of three decimals does not end in 0, or one of ISK or UGX is not whole."""
-    step = 10 if currency in ("bhd", "jod", "kwd", "omr", "tnd") else 100 if currency in ("isk", "ugx") else 1
-    if amount % step:
-        raise StripeFault(f"An amount in {currency} must be a multiple of {step}.", param=param)
+    unit = balance.step(currency)
+    if amount % unit:
+        raise StripeFault(f"An amount in {currency} must be a multiple of {unit}.", param=param)
 
 
 def create_intent(books: Books, given: Json) -> Json:
@@ -41,7 +43,11 @@ def create_intent(books: Books, given: Json) -> Json:
     if given.get("return_url") and not given.get("confirm"):
         raise StripeFault("return_url is only taken together with confirm=true.", param="return_url")
     given["metadata"] = merged({}, given.get("metadata"))
-    method = _method(given["payment_method"]) if "payment_method" in given else None
+    if given.get("off_session") and not given.get("confirm"):
+        raise StripeFault("off_session is only taken together with confirm=true.", param="off_session")
+    method = (
+        methods.chosen(books, given["payment_method"], given.get("customer")) if "payment_method" in given else None
+    )
     intent = make.payment_intent(books.id("pi_"), books.id("", 25), books.now(), books.live, given)
     books.intents[intent["id"]] = intent
     if method:
@@ -60,7 +66,7 @@ def update_intent(books: Books, intent: Json, given: Json) -> Json:
     if "metadata" in given:
         given["metadata"] = merged(intent["metadata"], given["metadata"])
     if "payment_method" in given:
-        _attach(books, intent, _method(given.pop("payment_method")))
+        _attach(books, intent, methods.chosen(books, given.pop("payment_method"), intent["customer"]))
     intent.update(given)
     return intent
 
@@ -69,22 +75,32 @@ def confirm(books: Books, intent: Json, given: Json) -> Json:
     """Try to take the money. Raises StripeFault 402 when the card is declined, which is kept all the same."""
     _expect(intent, _CONFIRMABLE, "confirmed")
     if "payment_method" in given:
-        _attach(books, intent, _method(given["payment_method"]))
+        _attach(books, intent, methods.chosen(books, given["payment_method"], intent["customer"]))
     if intent["payment_method"] is None:
         raise StripeFault(
             "The payment intent has no payment method to be confirmed with.",
             code="payment_intent_unexpected_state",
             more={"payment_intent": copy.deepcopy(intent)},
         )
+    away = given.get("off_session") is True
     redirects = intent["automatic_payment_methods"]["allow_redirects"] == "always"
     if redirects and not given.get("return_url"):
         raise StripeFault("This payment intent may redirect; a return_url is needed.", param="return_url")
-    return attempt(books, intent, books.cards[intent["id"]], return_url=given.get("return_url"), payer={})
+    card = books.cards[intent["id"]]
+    return attempt(books, intent, asleep(card) if away else card, return_url=given.get("return_url"), payer={})
+
+
+def asleep(card: Card) -> Card:
+    """What a card does while its owner is away: one that asks for them is declined."""
+    if card.fate is not Fate.AUTHENTICATES:
+        return card
+    why = "The card needs its owner to authenticate the payment."
+    return Card(card.number, Fate.DECLINED, ("authentication_required", "authentication_required", why))
 
 
 def attempt(books: Books, intent: Json, card: Card, *, return_url: str | None, payer: Json) -> Json:
     """Let a card's fate befall an intent. Raises StripeFault 402 when it is declined."""
-    intent["payment_method"] = intent["payment_method"] or books.id("pm_")
+    intent["payment_method"] = intent["payment_method"] or methods.typed(books, card, payer)["id"]
     books.cards[intent["id"]] = card
     if card.fate is Fate.AUTHENTICATES:
         url = f"{books.public_url}/stripe/c/authenticate/{intent['id']}"
@@ -121,6 +137,7 @@ def capture(books: Books, intent: Json, given: Json) -> Json:
     check_digit(amount, intent["currency"], "amount_to_capture")
     charge = books.charges[intent["latest_charge"]]
     charge.update(captured=True, amount_captured=amount, amount_refunded=charge["amount"] - amount)
+    balance.charged(books, charge)
     intent.update(status="succeeded", amount_received=amount, amount_capturable=0)
     books.tell("charge.captured", charge)
     books.tell("payment_intent.succeeded", intent)
@@ -158,6 +175,8 @@ def create_refund(books: Books, given: Json) -> Json:
         if intent["status"] != "succeeded":
             raise StripeFault("This payment intent has no successful charge to refund.", param="payment_intent")
         charge = books.charges[intent["latest_charge"]]
+    if balance.is_disputed(books, charge):
+        raise StripeFault("The charge was disputed; its money is not the shop's.", code="charge_disputed")
     if charge["status"] != "succeeded" or not charge["captured"]:
         raise StripeFault("This charge took no money that could go back.", param="charge")
     left = charge["amount"] - charge["amount_refunded"]
@@ -173,6 +192,7 @@ def create_refund(books: Books, given: Json) -> Json:
     books.refunds[refund["id"]] = refund
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+    balance.refunded(books, refund)
     books.tell("refund.created", refund)
     books.tell("charge.refunded", charge)
     return refund
@@ -189,6 +209,7 @@ def settle_refund(books: Books, refund: Json, status: str | None = None) -> Json
         refund["failure_reason"] = "expired_or_canceled_card"
         charge["amount_refunded"] -= refund["amount"]
         charge["refunded"] = False
+        balance.came_back(books, refund)
         books.tell("refund.failed", refund)
     books.tell("refund.updated", refund)
     return refund
@@ -215,7 +236,10 @@ def _charge(books: Books, intent: Json, card: Card, payer: Json) -> Json:
         books.tell("payment_intent.amount_capturable_updated", intent)
         return intent
     charge.update(captured=True, amount_captured=charge["amount"])
+    balance.charged(books, charge)
     intent.update(status="succeeded", amount_received=intent["amount"])
+    if intent["setup_future_usage"] and intent["customer"]:
+        methods.attach(books, books.methods[intent["payment_method"]], intent["customer"])
     books.tell("charge.succeeded", charge)
     books.tell("payment_intent.succeeded", intent)
     return intent
@@ -239,15 +263,9 @@ def _outcome(kind: str, decline: str | None) -> Json:
     }
 
 
-def _method(id_: str) -> Card:
-    if id_ not in METHODS:
-        raise StripeFault(f"There is no PaymentMethod {id_!r}.", code="resource_missing", param="payment_method")
-    return CARDS[METHODS[id_]]
-
-
-def _attach(books: Books, intent: Json, card: Card) -> None:
-    books.cards[intent["id"]] = card
-    intent.update(payment_method=books.id("pm_"), status="requires_confirmation")
+def _attach(books: Books, intent: Json, method: Json) -> None:
+    books.cards[intent["id"]] = books.cards[method["id"]]
+    intent.update(payment_method=method["id"], status="requires_confirmation")
 
 
 def _expect(intent: Json, states: tuple[str, ...], done: str) -> None:

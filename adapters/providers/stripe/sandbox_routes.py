@@ -1,14 +1,14 @@
 """Which requests the sandbox understands, which parameters each takes, and what it does."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-import attrs
-
+from adapters.providers.stripe import sandbox_balance as balance
 from adapters.providers.stripe import sandbox_checkout as checkout
+from adapters.providers.stripe import sandbox_methods as methods
 from adapters.providers.stripe import sandbox_objects as make
 from adapters.providers.stripe import sandbox_payments as money
+from adapters.providers.stripe import sandbox_renewals as renewals
 from adapters.providers.stripe.sandbox_books import Books, merged, newest
 from adapters.providers.stripe.sandbox_form import (
     Reader,
@@ -25,22 +25,9 @@ from adapters.providers.stripe.sandbox_form import (
     whole,
 )
 from adapters.providers.stripe.sandbox_objects import Json
+from adapters.providers.stripe.sandbox_route import PAGE, Act, Route, get_list, get_one, route
+from adapters.providers.stripe.sandbox_routes_billing import BILLING
 
-Act = Callable[[Books, str, Json], Json]
-"""Given the shop, the id in the path (or nothing) and the parameters that were read; gives the answer's body."""
-
-_EXPAND: dict[str, Reader] = {"expand": many(text(200))}
-_PAGE: dict[str, Reader] = {
-    **_EXPAND,
-    "limit": whole(1, 100),
-    "starting_after": text(),
-    "ending_before": text(),
-    "created": lambda value, at: (
-        whole(0)(value, at)
-        if isinstance(value, str)
-        else table(dict.fromkeys(("gt", "gte", "lt", "lte"), whole(0)))(value, at)
-    ),
-}
 _PRICE = table(
     {
         "currency": text(3),
@@ -49,19 +36,9 @@ _PRICE = table(
     },
     ("currency", "unit_amount", "product_data"),
 )
-_LINE = table({"price_data": _PRICE, "quantity": whole(1, 999_999)}, ("price_data", "quantity"))
+_LINE = table({"price": text(), "price_data": _PRICE, "quantity": whole(1, 999_999)}, ("quantity",))
 _CAPTURE = one_of("automatic", "automatic_async", "manual")
 _SUFFIX = text(22)
-
-
-@attrs.frozen
-class Route:
-    """One method and path."""
-
-    method: str
-    pattern: re.Pattern[str]
-    read: Reader
-    act: Act
 
 
 def _create_customer(books: Books, _: str, given: Json) -> Json:
@@ -74,6 +51,9 @@ def _create_customer(books: Books, _: str, given: Json) -> Json:
 
 def _update_customer(books: Books, id_: str, given: Json) -> Json:
     customer = books.find(books.customers, "customer", id_)
+    settings = given.pop("invoice_settings", {})
+    if "default_payment_method" in settings:
+        methods.make_default(books, customer, settings["default_payment_method"])
     if "metadata" in given:
         given["metadata"] = merged(customer["metadata"], given["metadata"])
     before = {name: customer[name] for name, value in given.items() if customer[name] != value}
@@ -84,6 +64,11 @@ def _update_customer(books: Books, id_: str, given: Json) -> Json:
 
 def _delete_customer(books: Books, id_: str, _: Json) -> Json:
     customer = books.find(books.customers, "customer", id_)
+    for subscription in books.subscriptions.values():
+        if subscription["customer"] == id_ and subscription["status"] not in renewals.OVER:
+            renewals.cancel(books, subscription, {})
+    for method in methods.of_customer(books, id_):
+        methods.detach(books, method)
     books.tell("customer.deleted", customer)
     customer["deleted"] = True
     return {"id": id_, "object": "customer", "deleted": True}
@@ -115,14 +100,6 @@ def _lines(books: Books, id_: str, asked: Json) -> Json:
     return books.list_of(books.lines[id_], asked, f"/v1/checkout/sessions/{id_}/line_items")
 
 
-def _balance(books: Books, _: str, __: Json) -> Json:
-    held: dict[str, int] = {}
-    for charge in books.charges.values():
-        if charge["captured"]:
-            held[charge["currency"]] = held.get(charge["currency"], 0) + charge["amount"] - charge["amount_refunded"]
-    return make.balance(held, books.live)
-
-
 def _events(books: Books, _: str, asked: Json) -> Json:
     if "type" in asked and "types" in asked:
         raise StripeFault("type and types exclude each other.", param="types")
@@ -135,26 +112,8 @@ def _is(kind: str, asked: str) -> bool:
     return kind == asked or (asked.endswith(".*") and kind.startswith(asked[:-1]))
 
 
-def _get(shelf: str, kind: str, param: str) -> Act:
-    return lambda books, id_, _: books.find(getattr(books, shelf), kind, id_, param=param)
-
-
-def _list(shelf: str, path: str, *filters: str) -> Act:
-    def act(books: Books, _: str, asked: Json) -> Json:
-        picked = {name: asked[name] for name in filters if name in asked}
-        rows = newest(getattr(books, shelf), lambda row: all(row[name] == value for name, value in picked.items()))
-        return books.list_of(rows, asked, path)
-
-    return act
-
-
 def _on_intent(act: Callable[[Books, Json, Json], Json]) -> Act:
     return lambda books, id_, given: act(books, books.find(books.intents, "payment_intent", id_, param="intent"), given)
-
-
-def _route(line: str, fields: dict[str, Reader], act: Act, required: tuple[str, ...] = ()) -> Route:
-    method, path = line.split()
-    return Route(method, re.compile(path.replace("{}", "([^/]+)")), table({**_EXPAND, **fields}, required), act)
 
 
 _CUSTOMER: dict[str, Reader] = {
@@ -163,6 +122,7 @@ _CUSTOMER: dict[str, Reader] = {
     ),
     "description": or_unset(text()),
     "email": or_unset(email),
+    "invoice_settings": table({"default_payment_method": or_unset(text())}),
     "metadata": metadata,
     "name": or_unset(text(256)),
     "phone": or_unset(text(20)),
@@ -184,27 +144,32 @@ _NEW_INTENT: dict[str, Reader] = {
     "automatic_payment_methods": table({"enabled": flag, "allow_redirects": one_of("always", "never")}, ("enabled",)),
     "confirm": flag,
     "confirmation_method": one_of("automatic", "manual"),
+    "off_session": flag,
+    "setup_future_usage": one_of("off_session", "on_session"),
     "return_url": url,
 }
 _SESSION: dict[str, Reader] = {
     "cancel_url": url,
     "client_reference_id": text(200),
     "customer": text(),
+    "customer_creation": one_of("always", "if_required"),
     "customer_email": email,
     "expires_at": whole(0),
     "line_items": many(_LINE, 100),
     "locale": text(10),
     "metadata": metadata,
-    "mode": one_of("payment"),
+    "mode": one_of("payment", "subscription"),
     "payment_intent_data": table(
         {
             "capture_method": _CAPTURE,
             "description": text(1000),
             "metadata": metadata,
             "receipt_email": email,
+            "setup_future_usage": one_of("off_session", "on_session"),
             "statement_descriptor_suffix": _SUFFIX,
         }
     ),
+    "subscription_data": table({"description": text(500), "metadata": metadata, "trial_period_days": whole(1, 730)}),
     "submit_type": one_of("auto", "book", "donate", "pay"),
     "success_url": url,
     "ui_mode": one_of("hosted_page"),
@@ -232,76 +197,83 @@ def _session(books: Books, id_: str) -> Json:
 
 
 ROUTES: tuple[Route, ...] = (
-    _route("GET /v1/account", {}, lambda books, _, __: make.account(books.account, books.live)),
-    _route("GET /v1/balance", {}, _balance),
-    _route("POST /v1/customers", _CUSTOMER, _create_customer),
-    _route("GET /v1/customers", {**_PAGE, "email": text(512)}, _list("customers", "/v1/customers", "email")),
-    _route("GET /v1/customers/{}", {}, _get_customer),
-    _route("POST /v1/customers/{}", _CUSTOMER, _update_customer),
-    _route("DELETE /v1/customers/{}", {}, _delete_customer),
-    _route(
+    *BILLING,
+    route("GET /v1/account", {}, lambda books, _, __: make.account(books.account, books.live)),
+    route("POST /v1/customers", _CUSTOMER, _create_customer),
+    route("GET /v1/customers", {**PAGE, "email": text(512)}, get_list("customers", "/v1/customers", "email")),
+    route("GET /v1/customers/{}", {}, _get_customer),
+    route("POST /v1/customers/{}", _CUSTOMER, _update_customer),
+    route("DELETE /v1/customers/{}", {}, _delete_customer),
+    route(
         "POST /v1/checkout/sessions",
         _SESSION,
         lambda books, _, given: checkout.create_session(books, given),
         ("mode", "line_items", "success_url"),
     ),
-    _route(
+    route(
         "GET /v1/checkout/sessions",
-        {**_PAGE, **_OF_INTENT, "status": one_of("open", "complete", "expired")},
-        _list("sessions", "/v1/checkout/sessions", "payment_intent", "customer", "status"),
+        {**PAGE, **_OF_INTENT, "status": one_of("open", "complete", "expired")},
+        get_list("sessions", "/v1/checkout/sessions", "payment_intent", "customer", "status"),
     ),
-    _route("GET /v1/checkout/sessions/{}", {}, lambda books, id_, _: _session(books, id_)),
-    _route(
+    route("GET /v1/checkout/sessions/{}", {}, lambda books, id_, _: _session(books, id_)),
+    route(
         "POST /v1/checkout/sessions/{}/expire",
         {},
         lambda books, id_, _: checkout.expire(books, _session(books, id_)),
     ),
-    _route("GET /v1/checkout/sessions/{}/line_items", _PAGE, _lines),
-    _route(
+    route("GET /v1/checkout/sessions/{}/line_items", PAGE, _lines),
+    route(
         "POST /v1/payment_intents",
         _NEW_INTENT,
         lambda books, _, given: money.create_intent(books, given),
         ("amount", "currency"),
     ),
-    _route(
-        "GET /v1/payment_intents", {**_PAGE, "customer": text()}, _list("intents", "/v1/payment_intents", "customer")
+    route(
+        "GET /v1/payment_intents", {**PAGE, "customer": text()}, get_list("intents", "/v1/payment_intents", "customer")
     ),
-    _route("GET /v1/payment_intents/{}", {"client_secret": text()}, _get("intents", "payment_intent", "intent")),
-    _route("POST /v1/payment_intents/{}", _INTENT, _on_intent(money.update_intent)),
-    _route(
+    route("GET /v1/payment_intents/{}", {"client_secret": text()}, get_one("intents", "payment_intent", "intent")),
+    route("POST /v1/payment_intents/{}", _INTENT, _on_intent(money.update_intent)),
+    route(
         "POST /v1/payment_intents/{}/confirm", {"payment_method": text(), "return_url": url}, _on_intent(money.confirm)
     ),
-    _route("POST /v1/payment_intents/{}/capture", {"amount_to_capture": whole(1)}, _on_intent(money.capture)),
-    _route("POST /v1/payment_intents/{}/cancel", {"cancellation_reason": _REASON}, _on_intent(money.cancel)),
-    _route("GET /v1/charges", {**_PAGE, **_OF_INTENT}, _list("charges", "/v1/charges", "payment_intent", "customer")),
-    _route("GET /v1/charges/{}", {}, _get("charges", "charge", "charge")),
-    _route("POST /v1/refunds", _REFUND, lambda books, _, given: money.create_refund(books, given)),
-    _route(
+    route("POST /v1/payment_intents/{}/capture", {"amount_to_capture": whole(1)}, _on_intent(money.capture)),
+    route("POST /v1/payment_intents/{}/cancel", {"cancellation_reason": _REASON}, _on_intent(money.cancel)),
+    route("GET /v1/charges", {**PAGE, **_OF_INTENT}, get_list("charges", "/v1/charges", "payment_intent", "customer")),
+    route("GET /v1/charges/{}", {}, get_one("charges", "charge", "charge")),
+    route("POST /v1/refunds", _REFUND, lambda books, _, given: money.create_refund(books, given)),
+    route(
         "GET /v1/refunds",
-        {**_PAGE, "payment_intent": text(), "charge": text()},
-        _list("refunds", "/v1/refunds", "payment_intent", "charge"),
+        {**PAGE, "payment_intent": text(), "charge": text()},
+        get_list("refunds", "/v1/refunds", "payment_intent", "charge"),
     ),
-    _route("GET /v1/refunds/{}", {}, _get("refunds", "refund", "refund")),
-    _route("GET /v1/events", {**_PAGE, "type": text(100), "types": many(text(100), 20)}, _events),
-    _route("GET /v1/events/{}", {}, _get("events", "event", "id")),
-    _route("POST /v1/webhook_endpoints", _ENDPOINT, _create_endpoint, ("enabled_events", "url")),
-    _route("GET /v1/webhook_endpoints", _PAGE, _list("endpoints", "/v1/webhook_endpoints")),
-    _route("GET /v1/webhook_endpoints/{}", {}, _get("endpoints", "webhook endpoint", "webhook_endpoint")),
-    _route("DELETE /v1/webhook_endpoints/{}", {}, _delete_endpoint),
+    route("GET /v1/refunds/{}", {}, get_one("refunds", "refund", "refund")),
+    route("GET /v1/events", {**PAGE, "type": text(100), "types": many(text(100), 20)}, _events),
+    route("GET /v1/events/{}", {}, get_one("events", "event", "id")),
+    route("POST /v1/webhook_endpoints", _ENDPOINT, _create_endpoint, ("enabled_events", "url")),
+    route("GET /v1/webhook_endpoints", PAGE, get_list("endpoints", "/v1/webhook_endpoints")),
+    route("GET /v1/webhook_endpoints/{}", {}, get_one("endpoints", "webhook endpoint", "webhook_endpoint")),
+    route("DELETE /v1/webhook_endpoints/{}", {}, _delete_endpoint),
 )
 
 
 def route_of(method: str, path: str) -> tuple[Route, str]:
     """The route and the id in the path. Raises StripeFault 404."""
-    for route in ROUTES:
-        if route.method == method and (found := route.pattern.fullmatch(path)):
-            return route, (found.groups() or ("",))[0]
+    for known in ROUTES:
+        if known.method == method and (found := known.pattern.fullmatch(path)):
+            return known, (found.groups() or ("",))[0]
     raise StripeFault(f"There is nothing at {method} {path}.", status=404)
 
 
-def answer(books: Books, route: Route, id_: str, tree: dict[str, Any]) -> Json:
+def answer(books: Books, found: Route, id_: str, tree: dict[str, Any]) -> Json:
     """Read the parameters, act, expand. Raises StripeFault."""
-    given = route.read(tree, "")
+    given = found.read(tree, "")
     paths = given.pop("expand", [])
+    pass_time(books)
+    return books.expanded(found.act(books, id_, given), paths)
+
+
+def pass_time(books: Books) -> None:
+    """What happens by itself as time goes by: pages run out, periods end, payouts arrive."""
     checkout.run_out(books)
-    return books.expanded(route.act(books, id_, given), paths)
+    renewals.run_on(books)
+    balance.arrive(books)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from adapters.providers.stripe.mapping import OBJECT_KINDS, moment, reference_of
+from adapters.providers.stripe.events import OBJECT_KINDS
+from adapters.providers.stripe.mapping import moment, reference_of, texts
 from application.ports.payments import BadSignature, ProviderEvent
 
 HEADER = "Stripe-Signature"
@@ -80,11 +81,22 @@ def _event(event: Mapping[str, Any], about: Mapping[str, Any]) -> ProviderEvent:
         created_at=moment(event["created"]),
         live=event.get("livemode") is True,
         intent_reference=reference if kind == "intent" else reference_of(about.get("payment_intent")),
-        metadata={str(key): str(value) for key, value in (about.get("metadata") or {}).items()},
+        metadata=texts(dict(about.get("metadata") or {})),
         # Stripe also sends charge.failed for the same try; it must not count twice.
         failed=event["type"] == "payment_intent.payment_failed",
         payload=event,
+        subscription_reference=_subscription(kind, reference, about),
     )
+
+
+def _subscription(kind: str, reference: str, about: Mapping[str, Any]) -> str | None:
+    """The subscription that an object is of; an invoice names it under `parent` (since 2025), before that by itself."""
+    if kind == "subscription":
+        return reference or None
+    if kind == "invoice":
+        details = (about.get("parent") or {}).get("subscription_details") or {}
+        return reference_of(details.get("subscription")) or reference_of(about.get("subscription"))
+    return reference_of(about.get("subscription")) if kind == "checkout" else None
 
 
 def read_webhook(secrets: tuple[str, ...], headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderEvent:

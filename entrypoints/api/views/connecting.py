@@ -1,11 +1,13 @@
 """What the API shows of providers and connections: which secrets are kept, never what they are."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
 
+from domain.connections.abilities import Ability, By, Support
 from domain.connections.connection import Connection
-from domain.connections.provider import Provider
+from domain.connections.provider import Capability, Provider
 
 
 class ConnectionView(msgspec.Struct, frozen=True):
@@ -59,8 +61,18 @@ class FieldView(msgspec.Struct, frozen=True):
     help: str
 
 
+class SupportView(msgspec.Struct, frozen=True):
+    """Who does a thing: `provider`, `hub` (in the provider's stead) or `nobody`; and what is to be known about it."""
+
+    by: str
+    note: str
+
+
 class ProviderView(msgspec.Struct, frozen=True):
-    """A provider of the catalogue, and whether the organisation is connected to it."""
+    """A provider of the catalogue, and whether the organisation is connected to it.
+
+    `abilities` and `currencies`: of those that take payments; empty for the others.
+    """
 
     slug: str
     name: str
@@ -70,9 +82,12 @@ class ProviderView(msgspec.Struct, frozen=True):
     fields: list[FieldView]
     docs: str
     configured: bool
+    abilities: dict[str, SupportView]
+    currencies: list[str]
 
     @classmethod
-    def of(cls, provider: Provider, configured: bool) -> "ProviderView":
+    def of(cls, provider: Provider, configured: bool, currencies: Iterable[str] = ()) -> "ProviderView":
+        support = matrix(provider)
         return cls(
             provider.slug,
             provider.name,
@@ -82,4 +97,17 @@ class ProviderView(msgspec.Struct, frozen=True):
             [FieldView(f.name, f.label, f.secret, f.required, f.default, f.help) for f in provider.fields],
             provider.docs,
             configured,
+            {ability.value: SupportView(one.by.value, one.note) for ability, one in support.items()},
+            sorted(currencies),
         )
+
+
+def matrix(provider: Provider) -> Mapping[Ability, Support]:
+    """Every ability there is and who does it, for a provider that takes payments; nothing for another."""
+    if Capability.PAYMENTS not in provider.offers:
+        return {}
+    return {ability: provider.abilities.get(ability, _nobody(provider, ability)) for ability in Ability}
+
+
+def _nobody(provider: Provider, ability: Ability) -> Support:
+    return Support(By.NOBODY, f"{provider.name} does not offer {ability.value.replace('_', ' ')}.")

@@ -1,11 +1,13 @@
 """Ids say what a thing is, and sort by when it was made."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ids import PREFIXES, make_id
+from domain.ids import PREFIXES, made_at, make_id
 from tests.unit.domain.work.strategies import patiently
 
 moments = st.integers(0, 2**48 - 1)
@@ -47,3 +49,19 @@ def test_ids_of_a_kind_sort_by_time(kind: str, first: int, second: int, a: bytes
 def test_different_randomness_gives_different_ids(at: int, a: bytes, b: bytes) -> None:
     """All eighty bits count."""
     assert (make_id("event", at, a) == make_id("event", at, b)) == (a == b)
+
+
+@given(st.integers(0, 253_402_300_799_000), randomness, st.sampled_from(["invoice", "work_item"]))
+def test_an_id_tells_when_it_was_made(at_ms: int, random: bytes, kind: str) -> None:
+    """What was never answered is looked for from that moment on."""
+    at = made_at(make_id(kind, at_ms, random))
+    assert at is not None
+    assert at - datetime(1970, 1, 1, tzinfo=UTC) == timedelta(milliseconds=at_ms)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "inv_", "k", "inv_" + "0" * 25, "inv_" + "U" * 26, "inv_" + "Z" * 26, "inv_7" + "Z" * 25]
+)
+def test_any_other_text_tells_nothing(text: str) -> None:
+    """A key of somebody else's is no id, and no date beyond all calendars is one."""
+    assert made_at(text) is None

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 from domain.inbox import HOLDING_TRIES, MAX_TRIES, InboxState, Received, content_id
@@ -69,6 +70,37 @@ def test_what_is_ignored_says_why() -> None:
     done = received().ignored("The hub has no use for charge.paid.", NOW)
     assert (done.state, done.tries, done.handled_at) == (InboxState.IGNORED, 1, NOW)
     assert done.error == "The hub has no use for charge.paid."
+
+
+def test_what_the_provider_does_not_know_yet_is_asked_for_again_and_then_ignored() -> None:
+    """A webhook may be quicker than the provider's own reading side; what is never found must not wait for ever."""
+    one, asked = received(), 0
+    while one.state is InboxState.PENDING:
+        one, asked = one.missing("intent 7", one.due_at), asked + 1
+        assert "intent 7 is not known to the provider" in (one.error or "")
+    assert (one.state, asked, one.tries) == (InboxState.IGNORED, HOLDING_TRIES, HOLDING_TRIES)
+    assert one.due_at - NOW > timedelta(minutes=4)
+
+
+def test_an_answer_that_is_no_use_is_given_up_with_its_reason() -> None:
+    """Asking for another day brings the same answer: a person is to see it while it matters."""
+    one = received()
+    for _ in range(HOLDING_TRIES):
+        assert one.state is InboxState.PENDING
+        one = one.refused("1000.5 UGX is no whole amount.", NOW)
+    assert (one.state, one.error) == (InboxState.FAILED, "1000.5 UGX is no whole amount.")
+    assert one.again(NOW).state is InboxState.PENDING
+
+
+@pytest.mark.parametrize("state", list(InboxState))
+def test_a_copy_has_only_what_was_ignored_handled_anew(state: InboxState) -> None:
+    """Nothing that had its effect, failed before a person's eyes or was skipped by one comes back by itself."""
+    one = attrs.evolve(received(), state=state, tries=3)
+    heard = one.heard_again(NOW + timedelta(hours=1))
+    if state is InboxState.IGNORED:
+        assert (heard.state, heard.tries, heard.due_at) == (InboxState.PENDING, 0, NOW + timedelta(hours=1))
+    else:
+        assert heard is one
 
 
 def test_it_holds_up_what_came_later_for_so_many_tries() -> None:

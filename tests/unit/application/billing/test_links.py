@@ -118,6 +118,7 @@ async def test_an_old_page_that_cannot_be_closed_keeps_a_new_one_shut(bench: Ben
     assert len(bench.fake.checkouts) == 1
 
 
+@pytest.mark.writes_by_hand
 async def test_a_link_answers_what_became_of_its_invoice(bench: Bench) -> None:
     """Paid, void, or its time is up: without asking the provider for anything."""
     paid, void, late = [await bench.open_invoice() for _ in range(3)]
@@ -154,6 +155,7 @@ async def test_an_invoice_has_one_live_link(bench: Bench) -> None:
     assert first.url == f"https://hub.example/pay/{first.link.token}"
 
 
+@pytest.mark.writes_by_hand
 async def test_a_link_that_cannot_be_paid_is_not_made(bench: Bench) -> None:
     """A wrong expiry, a void invoice, an amount over the provider's maximum, nothing connected."""
     invoice, huge = await bench.open_invoice(), await bench.open_invoice(100_000_000)

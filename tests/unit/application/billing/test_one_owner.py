@@ -2,17 +2,12 @@
 
 import attrs
 
-from application.billing.invoices import VoidInvoice
 from application.connections.manage import Disconnect
 from domain.billing.invoices import InvoiceState
 from domain.billing.links import CheckoutState
 from domain.billing.payments import PaymentState
 from domain.connections.connection import ConnectionState
 from tests.unit.application.bench import Bench
-
-
-def void_invoice(bench: Bench) -> VoidInvoice:
-    return VoidInvoice(bench.store, bench.tell, bench.clock, bench.close)
 
 
 def disconnect(bench: Bench) -> Disconnect:
@@ -52,7 +47,7 @@ async def test_a_void_invoice_cancels_the_payment_that_was_started(bench: Bench)
     """Nobody pays what was withdrawn."""
     invoice = await bench.open_invoice()
     started = await bench.start(bench.caller, provider="fake", invoice_id=invoice.id)
-    await void_invoice(bench)(bench.caller, invoice.id)
+    await bench.void_invoice(bench.caller, invoice.id)
     (payment,) = await bench.payments()
     assert payment.state is PaymentState.CANCELED
     assert bench.fake.intents[started.intent.reference].raw_status == "canceled"

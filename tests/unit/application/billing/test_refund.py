@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from application.billing.refund import RefundDeclined
@@ -47,6 +48,29 @@ async def test_of_two_refunds_at_once_that_are_too_much_together_one_is_made(ben
     assert [refund.state for refund in made] == [RefundState.SUCCEEDED]
     assert [refund.amount for refund in bench.fake.refunds.values()] == [Money(6_000, USD)]
     assert (await bench.payments())[0].state is PaymentState.PARTLY_REFUNDED
+
+
+async def test_what_is_on_its_way_back_is_said_to_who_asks_for_more(bench: Bench) -> None:
+    """Otherwise it says that all can be refunded, and refuses it."""
+    _, payment = await bench.paid()
+    bench.fake.fail_next(RetryLater("away"), of="refund")
+    with pytest.raises(ProviderUnavailable):
+        await bench.refund(bench.caller, payment.id, amount="100")
+    for amount in ("100", None):
+        with pytest.raises(MoreThanCaptured, match=r"Only 0\.00 USD of 100\.00 USD .* 100\.00 USD is on its way back"):
+            await bench.refund(bench.caller, payment.id, amount=amount)
+
+
+async def test_a_payment_of_another_account_is_said_to_be_one(bench: Bench) -> None:
+    """The key was changed to another account's: that account knows nothing of the payment."""
+    _, payment = await bench.paid()
+    async with bench.store.of(bench.org) as work:
+        connection = await work.connections.get(bench.connection.id)
+        await work.connections.save(attrs.evolve(connection, account_reference="acct_2"))
+        await work.commit()
+    bench.fake.fail_next(ProviderRefused("No such payment.", missing=True), of="refund")
+    with pytest.raises(RefundDeclined, match=r"acct_2.*another account"):
+        await bench.refund(bench.caller, payment.id, amount=None)
 
 
 async def test_all_that_is_left_goes_back(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""The inbox: every webhook ends handled, ignored with a reason, or failed with its traceback; none takes another along."""
+"""The inbox: every webhook ends handled, ignored with a reason, or failed with what went wrong; none takes another along."""
 
 import asyncio
 import json
@@ -10,9 +10,11 @@ import pytest
 from application.inbox.handle import AT_ONCE_AGAIN, LEASE, held
 from application.inbox.receive import SignatureRefused
 from application.ports.leases import Held
+from application.ports.payments import ProviderRefused, ReconnectNeeded, RetryLater
 from application.ports.store import StaleWrite
+from application.ports.vault import WrongKey
 from domain.billing.invoices import InvoiceState
-from domain.inbox import MAX_TRIES, InboxState, Received
+from domain.inbox import HOLDING_TRIES, MAX_TRIES, InboxState, Received
 from domain.money import Currency, Money
 from domain.refusals import Conflict, Invalid, NotFound
 from tests.unit.application.bench import Bench
@@ -85,8 +87,8 @@ async def test_a_webhook_finds_the_organisation_whose_secret_signed_it(bench: Be
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"kind": "checkout", "about": "fake_page_99"}, "fake_page_99 is not known to the provider"),
-        ({"kind": "intent", "about": "fake_intent_99", "intent": "fake_intent_99"}, "is not known to the provider"),
+        ({"kind": "checkout", "about": "fake_page_99"}, "fake_page_99 is not known to the provider."),
+        ({"kind": "intent", "about": "fake_intent_99", "intent": "fake_intent_99"}, "is not known to the provider."),
         ({"kind": "product", "about": "prod_1", "intent": None, "type": "product.created"}, "Nothing is to be done"),
     ],
 )
@@ -94,11 +96,76 @@ async def test_what_is_of_no_use_is_ignored_with_the_reason(bench: Bench, change
     """A person who looks for a webhook reads why nothing came of it."""
     body = json.dumps({**json.loads(await paid_body(bench)), **changes}).encode()
     await bench.webhook(body)
-    assert await bench.handle() == 1
-    ignored = await only(bench)
+    while (ignored := await only(bench)).state is InboxState.PENDING:
+        bench.clock.advance(max(ignored.due_at - bench.clock.now(), timedelta()))
+        assert await bench.handle() == 1
     assert ignored.state is InboxState.IGNORED
     assert why in (ignored.error or "")
     assert await bench.payments() == ()
+
+
+async def test_a_webhook_that_was_quicker_than_the_provider_s_answers_is_handled_all_the_same(bench: Bench) -> None:
+    """The provider does not know the payment at first, and nobody sends the webhook again."""
+    body = await paid_body(bench)
+    (reference,) = bench.fake.intents
+    paid = bench.fake.intents.pop(reference)
+    await bench.webhook(body)
+    assert await bench.handle() == 1
+    waiting = await only(bench)
+    assert (waiting.state, waiting.tries) == (InboxState.PENDING, 1)
+    assert "not known to the provider yet" in (waiting.error or "")
+    bench.fake.intents[reference] = paid
+    bench.clock.advance(timedelta(seconds=1))
+    assert await bench.handle() == 1
+    assert (await only(bench)).state is InboxState.HANDLED
+    assert len(await bench.payments()) == 1
+
+
+async def test_a_copy_of_one_that_was_ignored_as_unknown_is_handled(bench: Bench) -> None:
+    """Somebody who knew what the webhook would say sent it before there was such a payment: the provider's own counts."""
+    body = await paid_body(bench)
+    (reference,) = bench.fake.intents
+    paid = bench.fake.intents.pop(reference)
+    await bench.webhook(body)
+    for _ in range(HOLDING_TRIES):
+        assert await bench.handle() == 1
+        bench.clock.advance(timedelta(minutes=5))
+    assert (await only(bench)).state is InboxState.IGNORED
+    assert await bench.handle() == 0
+    bench.fake.intents[reference] = paid
+    assert (await bench.webhook(body)).duplicate
+    assert await bench.handle() == 1
+    assert (await only(bench)).state is InboxState.HANDLED
+    assert len(await bench.payments()) == 1
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (ProviderRefused("1000.5 UGX is no whole amount."), "refused: 1000.5 UGX is no whole amount."),
+        (RetryLater("Too many calls."), "could not answer, and is asked again: Too many calls."),
+        (ReconnectNeeded("revoked"), "no longer accepts the connection's credentials"),
+        (WrongKey("con_1"), "cannot be opened"),
+    ],
+)
+async def test_trouble_that_is_known_is_said_in_a_sentence(bench: Bench, problem: Exception, said: str) -> None:
+    """A traceback with file names tells whoever runs the hub nothing about a provider that said no."""
+
+    async def trouble() -> None:
+        raise problem
+
+    bench.between.before["fetch_intent"] = trouble
+    await bench.webhook(await paid_body(bench))
+    await bench.handle()
+    received = await only(bench)
+    assert (received.state, received.tries) == (InboxState.PENDING, 1)
+    assert said in (received.error or "")
+    assert "\n" not in (received.error or "")
+    for _ in range(HOLDING_TRIES - 1):
+        bench.clock.advance(timedelta(minutes=5))
+        await bench.handle()
+    given_up = isinstance(problem, ProviderRefused)
+    assert (await only(bench)).state is (InboxState.FAILED if given_up else InboxState.PENDING)
 
 
 async def test_somebody_elses_payment_is_ignored_with_the_reason(bench: Bench) -> None:

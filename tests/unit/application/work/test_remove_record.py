@@ -101,7 +101,7 @@ async def test_a_participant_keeps_the_id(office: Office) -> None:
 
 @pytest.mark.parametrize("state", InvoiceState)
 async def test_a_client_stays_while_an_invoice_is_not_settled(office: Office, state: InvoiceState) -> None:
-    """Paid and void ones keep the name they were written to."""
+    """Paid and void ones, and those that were given up, keep the name they were written to."""
     client = await office.new(CLIENT, name="Acme")
     line, at = Line("Design", 1, Money(1000, USD)), office.clock.now()
     billed = Billed(client.id, "Acme", None)
@@ -109,7 +109,7 @@ async def test_a_client_stays_while_an_invoice_is_not_settled(office: Office, st
     async with office.store.of(GRACE.organisation_id) as work:
         await work.invoices.add(attrs.evolve(draft, state=state))
         await work.commit()
-    if state in (InvoiceState.PAID, InvoiceState.VOID):
+    if state in (InvoiceState.PAID, InvoiceState.VOID, InvoiceState.UNCOLLECTIBLE):
         await office.remove(GRACE, CLIENT, client.id)
         assert await office.find(client) is None
     else:

@@ -55,7 +55,11 @@ def test_an_invoice_is_told_with_its_client_its_sums_and_its_link() -> None:
         "status": "partly_paid",
         "client": {"id": INVOICE.client.id, "name": "Ada", "email": "ada@acme.example"},
         "currency": "USD",
+        "subtotal": dollars("100.00"),
+        "discount": dollars("0.00"),
+        "tax": dollars("0.00"),
         "total": dollars("100.00"),
+        "credited": dollars("0.00"),
         "amount_due": dollars("70.00"),
         "amount_paid": dollars("30.00"),
         "due_on": "2026-03-31",
@@ -80,6 +84,8 @@ def test_a_payment_is_told_with_what_came_in_and_what_went_back() -> None:
         "amount": dollars("90.00"),
         "refunded": dollars("25.00"),
         "invoice_id": INVOICE.id,
+        "subscription_id": None,
+        "conflict": None,
     }
 
 

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.billing.payments import Fact, FactKind, MoreThanCaptured, Payment, PaymentState, Refund, RefundState
+from domain.billing.attempts import AttemptState
+from domain.billing.payments import (
+    Disputed,
+    Fact,
+    FactKind,
+    MoreThanCaptured,
+    Payment,
+    PaymentState,
+    Refund,
+    RefundState,
+)
 from domain.money import Currency, Money
 from domain.refusals import Conflict, Invalid
 from tests.unit.domain.work.strategies import patiently
@@ -99,7 +109,7 @@ def test_a_payment_can_be_completed_until_it_is_made_or_given_up(facts: tuple[Fa
     assert payment(*facts).payable is payable
 
 
-@pytest.mark.parametrize("facts", [(), (failed(),), (canceled(),), (captured(),), (captured(), refunded(100_00))])
+@pytest.mark.parametrize("facts", [(), (failed(),), (canceled(),), (captured(),), (captured(), refunded(99_99))])
 def test_a_conflict_is_a_conflict_whatever_else_is_known(facts: tuple[Fact, ...]) -> None:
     """A person has to look; a friendlier state would hide it."""
     odd = payment(*facts, conflict="It was made in JPY, the invoice is in USD.")
@@ -200,6 +210,98 @@ def test_a_payment_counts_in_the_currency_it_was_made_in() -> None:
     assert yen.captured == Money(5000, JPY)
 
 
+def disputed(amount: int, number: int = 1) -> Fact:
+    """The payer's bank took it back."""
+    return Fact(FactKind.DISPUTED, f"pi_1:{number}", amount, NOW)
+
+
+def won(amount: int, number: int = 1) -> Fact:
+    """It is ours again."""
+    return Fact(FactKind.DISPUTE_WON, f"pi_1:{number}", amount, NOW)
+
+
+def test_what_is_disputed_cannot_be_refunded() -> None:
+    """The bank has given the payer their money: a refund would give it to them again."""
+    odd = payment(captured(), disputed(100_00))
+    assert (odd.state, odd.disputed, odd.refundable) == (PaymentState.DISPUTED, usd(100_00), usd(0))
+    with pytest.raises(Disputed, match="dispute"):
+        odd.check_refund(usd(1))
+    partly = payment(captured(), disputed(40_00))
+    with pytest.raises(Disputed):
+        partly.check_refund(usd(1))
+
+
+def test_a_dispute_that_is_won_is_over() -> None:
+    """Then the money is refundable as before; a second dispute is another."""
+    kept = payment(captured(), disputed(100_00), won(100_00))
+    assert (kept.state, kept.refundable) == (PaymentState.SUCCEEDED, usd(100_00))
+    kept.check_refund(usd(100_00))
+    assert payment(captured(), disputed(30_00), won(30_00), disputed(20_00, 2)).disputed == usd(20_00)
+
+
+def test_fees_add_up() -> None:
+    """A provider that gives part of its fee back says so with a fact below nothing."""
+    assert payment(captured(), Fact(FactKind.FEE, "pi_1", 320, NOW), Fact(FactKind.FEE, "pi_1:2", -20, NOW)).fee == usd(
+        300
+    )
+
+
+def test_a_charge_without_an_answer_is_unknown_until_it_is_known() -> None:
+    """It may have happened: it is neither a success nor a failure, and nobody else may pay it meanwhile."""
+    asked = payment().asked_with("att_1", "visa 4242", NOW)
+    assert (asked.state, asked.waits_for_answer, asked.payable) == (PaymentState.PENDING, True, False)
+    unknown = asked.answered(AttemptState.UNKNOWN, LATER)
+    assert (unknown.state, unknown.waits_for_answer, unknown.payable) == (PaymentState.UNKNOWN, True, False)
+    assert unknown.learn(captured(), now=LATER)[0].state is PaymentState.SUCCEEDED
+    failed_ = unknown.answered(AttemptState.FAILED, LATER, "Declined.").learn(failed("att_1"), now=LATER)[0]
+    assert (failed_.state, failed_.waits_for_answer, failed_.payable) == (PaymentState.FAILED, False, False)
+    assert failed_.attempts[0].failure == "Declined."
+    assert failed_.answered(AttemptState.SUCCEEDED, LATER) is failed_
+
+
+def test_what_got_no_answer_is_looked_up_after_5_minutes_an_hour_and_then_daily() -> None:
+    """And after 30 days a person has to look."""
+    now, moments = NOW, []
+    asked = attrs.evolve(payment(), reference="asked:pay_1").asked_with("att_1", "", NOW)
+    waiting = asked.answered(AttemptState.UNKNOWN, NOW)
+    while not waiting.attempts[-1].stuck(now):
+        if waiting.attempts[-1].due(now):
+            moments.append(now - NOW)
+            waiting = waiting.looked_up(now)
+        now += timedelta(minutes=5)
+    day = timedelta(days=1)
+    assert moments[:4] == [
+        timedelta(minutes=5),
+        timedelta(hours=1),
+        timedelta(hours=1) + day,
+        timedelta(hours=1) + 2 * day,
+    ]
+    assert len(moments) == 31
+    assert not waiting.attempts[-1].due(now + day)
+
+
+def test_a_charge_that_is_under_way_at_the_provider_is_not_unknown() -> None:
+    """A bank debit takes days; the provider has it, and says so."""
+    under_way = payment().asked_with("att_1", "", NOW).looked_up(LATER)
+    assert (under_way.state, under_way.attempts[0].checks) == (PaymentState.PENDING, 1)
+
+
+def test_a_refund_is_asked_for_again_soon_and_looked_up_in_time() -> None:
+    """While the provider knows its key a refund is asked for again every few minutes; else it is looked up."""
+    refund = Refund("ref_1", "org_1", "pay_1", usd(10_00), NOW, NOW).asking(NOW)
+    assert not refund.due(NOW + timedelta(minutes=1))
+    assert refund.due(NOW + timedelta(minutes=2))
+    unknown = refund.unanswered(NOW)
+    assert (unknown.state, unknown.waiting) == (RefundState.UNKNOWN, True)
+    assert not unknown.due(NOW + timedelta(minutes=4))
+    assert unknown.due(NOW + timedelta(minutes=5))
+    again = unknown.unanswered(NOW + timedelta(minutes=5))
+    assert not again.due(NOW + timedelta(minutes=59))
+    assert again.due(NOW + timedelta(hours=1))
+    assert again.stuck(NOW + timedelta(days=30))
+    assert not again.due(NOW + timedelta(days=30))
+
+
 @st.composite
 def tellings(draw: st.DrawFn) -> tuple[list[Fact], list[Sequence[Fact]]]:
     """Facts as they happened; and the same shuffled, some repeated, in batches as webhooks bring them."""
@@ -212,6 +314,11 @@ def tellings(draw: st.DrawFn) -> tuple[list[Fact], list[Sequence[Fact]]]:
         facts.append(refunded(amount, f"re_{n}"))
         if draw(st.booleans()):
             facts.append(came_back(amount, f"re_{n}"))
+    for n, amount in enumerate(draw(st.lists(st.integers(1, 50_00), max_size=2))):
+        facts.append(disputed(amount, n))
+        if draw(st.booleans()):
+            facts.append(won(amount, n))
+    facts += [Fact(FactKind.FEE, f"fee_{n}", draw(st.integers(-50, 500)), NOW) for n in range(draw(st.integers(0, 2)))]
     shuffled = draw(st.permutations(facts + draw(st.lists(st.sampled_from(facts), max_size=6))))
     size = draw(st.integers(1, 4))
     return facts, [shuffled[at : at + size] for at in range(0, len(shuffled), size)]
@@ -229,9 +336,10 @@ def test_any_order_and_repetition_of_facts_gives_the_same_payment(
     for batch in batches:
         learnt, new = learnt.learn(*batch, now=LATER)
         announced += new
-    assert (learnt.captured, learnt.refunded, learnt.refundable, learnt.state) == (
-        expected.captured, expected.refunded, expected.refundable, expected.state,
-    )  # fmt: skip
+    sums = [
+        (one.captured, one.refunded, one.refundable, one.disputed, one.fee, one.state) for one in (learnt, expected)
+    ]
+    assert sums[0] == sums[1]
     assert sorted(announced, key=repr) == sorted(facts, key=repr)
 
 

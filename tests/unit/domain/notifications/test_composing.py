@@ -33,6 +33,8 @@ _PAYMENT = {
 
 _NAMED = """
 invoice.created invoice.sent invoice.paid invoice.overdue invoice.payment_failed invoice.refunded invoice.voided
+invoice.reminded invoice.credited invoice.uncollectible payment.refund_failed payment.conflicted payment.disputed
+payout.created subscription.trial_ending subscription.past_due
 payment.received payment.failed payment.refunded payout.paid payout.failed
 subscription.created subscription.updated subscription.canceled
 project.created project.started project.completed project.status_changed milestone.completed

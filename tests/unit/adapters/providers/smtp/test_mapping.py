@@ -9,7 +9,7 @@ import pytest
 
 from adapters.providers.smtp import limits
 from adapters.providers.smtp.mapping import address, letter, message_id, shape
-from domain.notifications.message import Action, Fact, Message, Tone
+from domain.notifications.message import Action, Attachment, Fact, Message, Tone
 from domain.refusals import Invalid
 
 _MESSAGE = Message(
@@ -96,6 +96,37 @@ def test_the_mail_has_the_headers_it_needs() -> None:
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail.get_content_type() == "multipart/alternative"
     assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
+def test_what_is_enclosed_comes_after_the_page_and_the_text() -> None:
+    """An invoice as a file that a bookkeeper can save; the same delivery still makes the same mail."""
+    content = bytes(range(256)) * 300
+    enclosed = Attachment("INV-0001\r\n.pdf", "application/pdf", content)
+    message = attrs.evolve(_MESSAGE, attachments=(enclosed,))
+
+    def raw() -> bytes:
+        made = letter(
+            message,
+            shape(message).payload,
+            sender="a@example.com",
+            sender_name="",
+            to=["b@example.com"],
+            delivery_id="d",
+        )
+        return made.as_bytes()
+
+    mail = message_from_bytes(raw(), policy=policy.default)
+    assert mail.get_content_type() == "multipart/mixed"
+    (file,) = mail.iter_attachments()  # type: ignore[attr-defined]
+    assert (file.get_content_type(), file.get_filename(), file.get_content()) == (
+        "application/pdf",
+        "INV-0001 .pdf",
+        content,
+    )
+    body = mail.get_body(("html",))  # type: ignore[attr-defined]
+    assert "Invoice 42 paid" in body.get_content()
+    assert raw() == raw()
+    assert max(map(len, raw().split(b"\r\n"))) <= 998
 
 
 @pytest.mark.parametrize(

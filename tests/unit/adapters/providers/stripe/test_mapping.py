@@ -6,32 +6,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.providers.stripe import mapping
+from adapters.providers.stripe import amounts, mapping
 from application.ports.payments import CheckoutState, IntentState, ProviderRefused, RefundState
+from application.ports.payouts import PayoutStanding
 from domain.money import Currency, Money
 from domain.refusals import Invalid
 
-_CURRENCIES = st.sampled_from(sorted(mapping.CURRENCIES))
+_CURRENCIES = st.sampled_from(sorted(amounts.CURRENCIES))
 
 
 def test_every_currency_of_stripe_s_is_one_of_ours() -> None:
     """Otherwise a webhook in that currency could not be kept."""
-    assert {Currency(code).code for code in mapping.CURRENCIES} == mapping.CURRENCIES
-    assert len(mapping.CURRENCIES) > 130
+    assert {Currency(code).code for code in amounts.CURRENCIES} == amounts.CURRENCIES
+    assert len(amounts.CURRENCIES) > 130
 
 
 @given(_CURRENCIES, st.integers(0, 10**9))
 def test_what_stripe_counts_comes_back_the_same(code: str, amount: int) -> None:
     """Both ways, for every currency: the same amount, or a refusal; never another amount."""
     try:
-        ours = mapping.from_stripe(amount, code.lower())
+        ours = amounts.from_stripe(amount, code.lower())
     except ProviderRefused:
         assert code in ("ISK", "UGX")
         assert amount % 100
         return
-    assert Decimal(ours.decimal) == Decimal(amount).scaleb(-mapping.exponent(ours.currency))
+    assert Decimal(ours.decimal) == Decimal(amount).scaleb(-amounts.exponent(ours.currency))
     try:
-        assert mapping.to_stripe(ours) == amount
+        assert amounts.to_stripe(ours) == amount
     except Invalid:
         assert code in ("BHD", "JOD", "KWD", "OMR", "TND")
         assert amount % 10
@@ -43,10 +44,10 @@ def test_what_we_count_comes_back_the_same(code: str, amount: int) -> None:
     money = Money(amount, Currency(code))
     step = 100 if code == "MGA" else 10 if code in ("BHD", "JOD", "KWD", "OMR", "TND") else 1
     if amount % step == 0:
-        assert mapping.from_stripe(mapping.to_stripe(money), code) == money
+        assert amounts.from_stripe(amounts.to_stripe(money), code) == money
         return
     with pytest.raises(Invalid) as refused:
-        mapping.to_stripe(money, field="price")
+        amounts.to_stripe(money, field="price")
     assert [fault.field for fault in refused.value.faults] == ["price"]
 
 
@@ -66,17 +67,17 @@ def test_what_we_count_comes_back_the_same(code: str, amount: int) -> None:
 )
 def test_the_special_currencies_are_sent_as_stripe_wants_them(decimal: str, code: str, sent: int) -> None:
     """Wrong by a factor of a hundred is the classic mistake, in either direction."""
-    assert mapping.to_stripe(Money.of(decimal, code)) == sent
-    assert mapping.from_stripe(sent, code.lower()) == Money.of(decimal, code)
+    assert amounts.to_stripe(Money.of(decimal, code)) == sent
+    assert amounts.from_stripe(sent, code.lower()) == Money.of(decimal, code)
 
 
 @pytest.mark.parametrize(("decimal", "code"), [("5.124", "KWD"), ("1.50", "MGA"), ("1.00", "CLF"), ("1", "UYI")])
 def test_what_stripe_cannot_charge_is_refused_and_never_rounded(decimal: str, code: str) -> None:
     """Rounding would charge another amount than the invoice says."""
     with pytest.raises(Invalid):
-        mapping.to_stripe(Money.of(decimal, code))
+        amounts.to_stripe(Money.of(decimal, code))
     with pytest.raises(Invalid) as refused:
-        mapping.check_chargeable(Money.of(decimal, code), field="lines.0")
+        amounts.check_chargeable(Money.of(decimal, code), field="lines.0")
     assert [fault.field for fault in refused.value.faults] == ["lines.0"]
 
 
@@ -85,7 +86,7 @@ def test_what_stripe_cannot_charge_is_refused_and_never_rounded(decimal: str, co
     [
         ("0.50", "USD", "999999.99"),
         ("0.30", "GBP", "999999.99"),
-        ("50", "JPY", "99999999"),
+        ("50", "JPY", "9999999999"),
         ("175.00", "HUF", "99999999.99"),
         ("1", "UGX", "999999"),
         ("0.010", "KWD", "99999.990"),
@@ -96,19 +97,19 @@ def test_what_stripe_cannot_charge_is_refused_and_never_rounded(decimal: str, co
 def test_the_limits_of_a_charge(smallest: str, code: str, largest: str) -> None:
     """A payer should not be led to a page that cannot take the money."""
     low, high = Money.of(smallest, code), Money.of(largest, code)
-    mapping.check_chargeable(low)
-    mapping.check_chargeable(high)
+    amounts.check_chargeable(low)
+    amounts.check_chargeable(high)
     step = Money(10 if code == "KWD" else 1, low.currency)
     for money in (low - step, high + step, Money.zero(low.currency), Money(-100, low.currency)):
         with pytest.raises(Invalid, match=code):
-            mapping.check_chargeable(money)
+            amounts.check_chargeable(money)
 
 
 def test_unheard_of_currencies_are_refused() -> None:
     """Stripe may add one; it must not be taken for another."""
     for code in ("xyz", "", "clf"):
         with pytest.raises(ProviderRefused) as refused:
-            mapping.from_stripe(100, code)
+            amounts.from_stripe(100, code)
         assert refused.value.code == "currency_unknown"
 
 
@@ -136,3 +137,65 @@ def test_an_intent_reads_what_went_back_from_its_charge() -> None:
     assert mapping.intent_of(_intent(latest_charge="ch_1")).refunded.amount == 0
     failed = mapping.intent_of(_intent(last_payment_error={"code": "card_declined"}, customer={"id": "cus_1"}))
     assert (failed.failure, failed.customer_reference) == ("card_declined", "cus_1")
+
+
+def _charged(**more: object) -> dict[str, object]:
+    charge = {"amount_refunded": 0, "balance_transaction": {"currency": "usd", "fee": 175}, **more}
+    return {"id": "pi_1", "status": "succeeded", "amount": 5000, "currency": "usd", "latest_charge": charge}
+
+
+def test_the_fee_is_told_once_it_is_known() -> None:
+    """And only in the payment's own currency: it is taken off the payment in our books."""
+    assert mapping.intent_of(_charged()).fee == Money.of("1.75", "USD")
+    assert mapping.intent_of(_charged(balance_transaction=None)).fee is None
+    assert mapping.intent_of(_charged(balance_transaction="txn_1")).fee is None
+    assert mapping.intent_of(_charged(balance_transaction={"currency": "eur", "fee": 160})).fee is None
+    assert mapping.fee_of({"currency": "isk", "fee": 150}, "isk") is None
+
+
+def test_what_a_bank_holds_is_disputed_and_what_was_won_is_not() -> None:
+    """An inquiry takes no money yet; where nothing was asked, nothing is said."""
+    assert mapping.intent_of(_charged()).disputed is None
+    disputes = [{"amount": 1000, "status": status} for status in ("needs_response", "under_review", "lost")]
+    harmless = [{"amount": 1000, "status": status} for status in ("won", "prevented", "warning_closed")]
+    assert mapping.intent_of(_charged(), [*disputes, *harmless]).disputed == Money.of("30.00", "USD")
+    assert mapping.intent_of(_charged(), harmless).disputed == Money.of("0.00", "USD")
+
+
+def test_a_charge_without_its_payer_that_was_declined_has_failed() -> None:
+    """Nobody is there to try another card; on a page of one's own somebody is."""
+    declined = {"id": "pi_1", "status": "requires_payment_method", "amount": 100, "currency": "usd"}
+    declined["last_payment_error"] = {"message": "No."}
+    assert mapping.intent_of(declined).state is IntentState.WAITING
+    away = mapping.intent_of({**declined, "metadata": {mapping.UNATTENDED: "1", "a": "b"}})
+    assert (away.state, away.failure, away.metadata) == (IntentState.FAILED, "No.", {"a": "b"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "expected"),
+    [
+        ("card", {"brand": "visa", "last4": "4242", "exp_year": 2034, "exp_month": 12}, "card visa 4242 (2034, 12)"),
+        (
+            "us_bank_account",
+            {"bank_name": "STRIPE TEST BANK", "last4": "6789"},
+            "bank_account STRIPE TEST BANK 6789 None",
+        ),
+        ("link", {"email": "pat@example.com"}, "wallet link  None"),
+        ("carrier_pigeon", {}, "other carrier_pigeon  None"),
+    ],
+)
+def test_each_method_is_told_for_people(kind: str, details: dict[str, object], expected: str) -> None:
+    """Also one that Stripe has added since."""
+    method = mapping.method_of({"id": "pm_1", "type": kind, kind: details}, "pm_1")
+    assert f"{method.kind.value} {method.brand} {method.last4} {method.expires}" == expected
+    assert method.is_default
+    assert "pm_1" not in repr(method)
+
+
+def test_a_payout_says_why_it_failed_and_when_it_arrives() -> None:
+    """A status that is not known is a case of its own."""
+    row = {"id": "po_1", "status": "failed", "amount": 900, "currency": "usd", "arrival_date": 1_793_534_400}
+    failed = mapping.payout_of({**row, "failure_message": "Closed.", "metadata": {"patchbay_key": "k"}})
+    assert (failed.standing, failed.failure, failed.key) == (PayoutStanding.FAILED, "Closed.", "k")
+    assert str(failed.arrives_on) == "2026-11-01"
+    assert mapping.payout_of({**row, "status": "levitating"}).standing is PayoutStanding.UNKNOWN

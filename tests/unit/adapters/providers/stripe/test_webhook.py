@@ -109,6 +109,12 @@ def _event(about: object, **more: object) -> bytes:
         ({"object": "payment_intent", "id": "pi_1", "metadata": {"a": "b"}}, "intent", "pi_1", "pi_1"),
         ({"object": "refund", "id": "re_1", "payment_intent": {"id": "pi_1"}}, "refund", "re_1", "pi_1"),
         ({"object": "charge", "id": "ch_1", "payment_intent": "pi_1", "metadata": None}, "charge", "ch_1", "pi_1"),
+        ({"object": "dispute", "id": "dp_1", "payment_intent": "pi_1"}, "dispute", "dp_1", "pi_1"),
+        ({"object": "subscription", "id": "sub_1"}, "subscription", "sub_1", None),
+        ({"object": "invoice", "id": "in_1"}, "invoice", "in_1", None),
+        ({"object": "payout", "id": "po_1"}, "payout", "po_1", None),
+        ({"object": "customer", "id": "cus_1"}, "customer", "cus_1", None),
+        ({"object": "payment_method", "id": "pm_1", "customer": "cus_1"}, "method", "pm_1", None),
         ({"object": "mystery", "id": "x_1"}, "mystery", "x_1", None),
         ({"object": "balance"}, "balance", "", None),
     ],
@@ -122,6 +128,32 @@ def test_an_event_says_what_it_is_about(
     assert (event.external_id, event.type, event.created_at, event.live) == ("evt_1", "a.b", NOW, True)
     assert event.metadata == (about.get("metadata") or {})
     assert event.payload["id"] == "evt_1"
+
+
+@pytest.mark.parametrize(
+    ("about", "subscription"),
+    [
+        ({"object": "subscription", "id": "sub_1"}, "sub_1"),
+        ({"object": "invoice", "id": "in_1", "parent": {"subscription_details": {"subscription": "sub_1"}}}, "sub_1"),
+        ({"object": "invoice", "id": "in_1", "subscription": "sub_1"}, "sub_1"),
+        ({"object": "invoice", "id": "in_1", "parent": None}, None),
+        ({"object": "invoice", "id": "in_1", "parent": {"subscription_details": None}}, None),
+        ({"object": "checkout.session", "id": "cs_1", "subscription": {"id": "sub_1"}}, "sub_1"),
+        ({"object": "checkout.session", "id": "cs_1", "subscription": None}, None),
+        ({"object": "charge", "id": "ch_1", "subscription": "sub_1"}, None),
+    ],
+)
+def test_an_event_says_which_subscription_it_belongs_to(about: dict[str, object], subscription: str | None) -> None:
+    """All of them are handled one after another, whatever they are about; an invoice by hand belongs to none."""
+    event = webhook.read(_event(about))
+    assert event.subscription_reference == subscription
+    assert event.object == (f"subscription:{subscription}" if subscription else f"{event.object_kind}:{about['id']}")
+
+
+def test_what_the_adapter_wrote_for_itself_is_nobody_s_business() -> None:
+    """The rest of the metadata is."""
+    event = webhook.read(_event({"object": "charge", "id": "ch_1", "metadata": {"patchbay_key": "k", "a": "b"}}))
+    assert event.metadata == {"a": "b"}
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,19 @@
-"""How the sandbox's events reach those who asked: signed, retried, and on demand late, twofold or out of order."""
+"""How a sandbox's events reach those who asked: signed, retried, and on demand late, twofold or out of order."""
 
 import asyncio
 import copy
-import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import attrs
 import httpx
 
-from adapters.providers.stripe import webhook
-from adapters.providers.stripe.sandbox_objects import Json
 from application.ports.clock import Clock
 
 RETRIES = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0)
-"""Seconds between tries. Stripe spreads its own over three days."""
+"""Seconds between tries. The vendors spread their own over hours or days."""
 _KEPT = 1000
 _TIMEOUT = 10.0
 
@@ -48,14 +46,21 @@ class Delivery:
     attempts: list[dict[str, Any]] = attrs.field(factory=list)
 
 
+def _nothing() -> None:
+    pass
+
+
 @attrs.frozen
 class Letter:
-    """An event for one endpoint. secret: the endpoint's."""
+    """An event for one endpoint. seal: the headers and body as they are sent at a moment, so that each try is signed anew.
+    delivered: called when it has arrived."""
 
-    event: Json
+    id: str
+    type: str
     endpoint: str
     url: str
-    secret: str = attrs.field(repr=False)
+    seal: Callable[[datetime], tuple[Mapping[str, str], bytes]]
+    delivered: Callable[[], None] = _nothing
 
 
 class Post:
@@ -72,7 +77,7 @@ class Post:
     def send(self, letters: Iterable[Letter]) -> None:
         """Send the letters born of one change, in order or as the behaviour says. Returns at once."""
         burst = [
-            (letter, Delivery(letter.event["id"], letter.event["type"], letter.endpoint, letter.url, number))
+            (letter, Delivery(letter.id, letter.type, letter.endpoint, letter.url, number))
             for letter in letters
             if not self._lost(letter)
             for number in range(1, self.behaviour.copies + 1)
@@ -86,9 +91,7 @@ class Post:
         if self.behaviour.drop <= 0:
             return False
         self.behaviour.drop -= 1
-        self.deliveries.append(
-            Delivery(letter.event["id"], letter.event["type"], letter.endpoint, letter.url, 1, "lost")
-        )
+        self.deliveries.append(Delivery(letter.id, letter.type, letter.endpoint, letter.url, 1, "lost"))
         return True
 
     async def idle(self) -> None:
@@ -126,18 +129,13 @@ class Post:
         delivery.state = "failed"
 
     async def _try(self, letter: Letter, delivery: Delivery) -> bool:
-        body = json.dumps(letter.event, indent=2).encode()
-        at = int(self._clock.now().timestamp())
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "User-Agent": "Stripe/1.0 (sandbox)",
-            webhook.HEADER: f"t={at},v1={webhook.signature(letter.secret, at, body)}",
-        }
+        now = self._clock.now()
+        headers, body = letter.seal(now)
         self._http = self._http or httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
-        attempt: dict[str, Any] = {"at": at, "status": None, "error": None}
+        attempt: dict[str, Any] = {"at": int(now.timestamp()), "status": None, "error": None}
         delivery.attempts.append(attempt)
         try:
-            answer = await self._http.post(letter.url, content=body, headers=headers)
+            answer = await self._http.post(letter.url, content=body, headers=dict(headers))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             attempt["error"] = f"{type(error).__name__}: {error}"
             return False
@@ -145,8 +143,7 @@ class Post:
         if not answer.is_success:
             return False
         delivery.state = "delivered"
-        if letter.event["pending_webhooks"]:
-            letter.event["pending_webhooks"] -= 1
+        letter.delivered()
         return True
 
     def _start(self, work: Any) -> None:

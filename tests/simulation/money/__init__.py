@@ -1,0 +1,1 @@
+"""Money in invented histories: payers, people, providers and crashes against the providers' sandboxes."""
