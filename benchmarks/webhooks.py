@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--no-peer", action="store_true", help="the hub alone, without a ratio")
     parser.add_argument("--out", type=Path, default=RESULTS / "webhooks.json")
     asked = parser.parse_args()
-    webhooks, runs = (600, 1) if asked.quick else (3000, asked.runs)
+    webhooks, runs = (300, 1) if asked.quick else (2000, asked.runs)
     console = Console(stderr=True, highlight=False)
     with ExitStack() as exits:
         server = programs = None
